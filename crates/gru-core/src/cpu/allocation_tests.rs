@@ -1,0 +1,79 @@
+//! Shows that an update allocates nothing outside of the gemm crate, whose products allocate their own
+//! scratch. It counts this thread's and the pool's allocations through the tests' global allocator.
+
+use super::CpuBackend;
+use crate::backend::{Backend, Plan};
+use crate::random::initial_parameters;
+use crate::sizes::Sizes;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+thread_local! {
+    static INSIDE_PRODUCT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread as being inside the gemm crate until dropped.
+pub struct InsideProduct;
+
+impl InsideProduct {
+    pub fn enter() -> Self {
+        INSIDE_PRODUCT.set(true);
+        Self
+    }
+}
+
+impl Drop for InsideProduct {
+    fn drop(&mut self) {
+        INSIDE_PRODUCT.set(false);
+    }
+}
+
+static OUTSIDE: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: hands every call to the system allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !INSIDE_PRODUCT.try_with(Cell::get).unwrap_or(true) {
+            OUTSIDE.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the caller's contract is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Under nextest every test has a process of its own, so nothing else counts here.
+#[test]
+fn an_update_allocates_nothing() {
+    let sizes = Sizes { vocab_size: 61, hidden_size: 40, batch_size: 20, num_steps: 9, candidate_bias: true };
+    let mut backend = CpuBackend::new(sizes, 2).unwrap();
+    backend.set_parameters(&initial_parameters(&sizes, 1, 0.1)).unwrap();
+    backend.load_corpus(&(0..600).map(|i| i * i % 61).collect::<Vec<u32>>()).unwrap();
+    let plan = Plan {
+        starts: (0..20 * 50).map(|i| i * 7 % 590).collect(),
+        num_steps: 9,
+        learning_rate: vec![0.1; 50],
+        max_grad_norm: 1.0,
+        carry_state: true,
+    };
+    let mut counts = [0; 50];
+    backend
+        .train(&plan, &mut |index, _| {
+            counts[index] = OUTSIDE.load(Ordering::Relaxed);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    // The first updates warm up the pool's own structures.
+    assert_eq!(counts[10], counts[49], "allocations by update: {counts:?}");
+}

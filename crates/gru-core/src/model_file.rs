@@ -1,0 +1,307 @@
+//! Parameters to and from a safetensors file that PyTorch loads as it is: the names and layout of
+//! `torch.nn.GRU` (as `gru`) and `torch.nn.Linear` (as `output`), all f32.
+//!
+//! | tensor | shape | here |
+//! |---|---|---|
+//! | `gru.weight_ih_l0` | `[3 * hidden_size, vocab_size]` | `W_x` transposed |
+//! | `gru.weight_hh_l0` | `[3 * hidden_size, hidden_size]` | `W_h` transposed |
+//! | `gru.bias_ih_l0` | `[3 * hidden_size]` | `b` |
+//! | `gru.bias_hh_l0` | `[3 * hidden_size]` | zeros, but for `b_q` in the last third |
+//! | `output.weight` | `[vocab_size, hidden_size]` | `W_y` transposed |
+//! | `output.bias` | `[vocab_size]` | `b_y` |
+//! | `trainer.state` | `[batch_size, hidden_size]` | carried hidden state; in trainer files only |
+//!
+//! `__metadata__` has the single key `gru-native`, a JSON text that this file does not look into: a map of
+//! several keys would come out in another order every time, and equal models would differ in bytes.
+//!
+//! Bytes that come in are hostile until checked: sizes and offsets by the safetensors crate, names, shapes,
+//! types and finite values here. Memory taken is a small multiple of the input.
+
+use crate::{Layout, Sizes};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+
+/// The only key of `__metadata__`.
+const METADATA_KEY: &str = "gru-native";
+const STATE: &str = "trainer.state";
+
+/// Why bytes are not a model of this kind.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelFileError {
+    /// Not safetensors, or cut short.
+    #[error("expected a safetensors file, received bytes that are not one: {0}")]
+    NotSafetensors(String),
+    /// A tensor is missing, unknown, or not as PyTorch's GRU has it.
+    #[error("expected {expected}, received {received}")]
+    Tensor {
+        /// What the file must hold.
+        expected: String,
+        /// What it holds.
+        received: String,
+    },
+    /// A value is not finite.
+    #[error("expected finite numbers in {tensor}, received {received} at index {index}")]
+    NotFinite {
+        /// The tensor's name.
+        tensor: String,
+        /// The value.
+        received: f32,
+        /// Its place in the tensor.
+        index: usize,
+    },
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFile {
+    /// Number of characters.
+    pub vocab_size: usize,
+    /// Number of hidden units.
+    pub hidden_size: usize,
+    /// Whether the recurrent candidate bias b_q exists: true when the file's is not all zeros.
+    pub candidate_bias: bool,
+    /// All parameters in [`Layout`]'s order.
+    pub parameters: Vec<f32>,
+    /// Carried hidden state, `[batch_size, hidden_size]`; empty in plain models.
+    pub state: Vec<f32>,
+    /// The JSON text of `__metadata__`; empty where the file has none (made by another program).
+    pub metadata: String,
+}
+
+impl ModelFile {
+    /// The layout of `parameters`.
+    fn layout(&self) -> Layout {
+        Layout::new(&Sizes {
+            vocab_size: self.vocab_size,
+            hidden_size: self.hidden_size,
+            batch_size: 1,
+            num_steps: 1,
+            candidate_bias: self.candidate_bias,
+        })
+    }
+
+    /// The bytes of a file. Equal contents give equal bytes.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Tensor`] when a length does not fit the sizes.
+    pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
+        let (vocab, hidden) = (self.vocab_size, self.hidden_size);
+        let layout = self.layout();
+        check(self.parameters.len() == layout.len(), || {
+            (format!("{} parameters", layout.len()), self.parameters.len().to_string())
+        })?;
+        check(self.state.len().is_multiple_of(hidden), || {
+            (format!("a state of rows of {hidden}"), self.state.len().to_string())
+        })?;
+        let [w_x, w_h, b, b_q, w_y, b_y] = layout.split(&self.parameters);
+        let mut bias_hh = vec![0.0; 2 * hidden];
+        bias_hh.extend_from_slice(b_q);
+        bias_hh.resize(3 * hidden, 0.0);
+        let mut tensors = vec![
+            ("gru.weight_ih_l0", vec![3 * hidden, vocab], transpose(w_x, vocab)),
+            ("gru.weight_hh_l0", vec![3 * hidden, hidden], transpose(w_h, hidden)),
+            ("gru.bias_ih_l0", vec![3 * hidden], b.to_vec()),
+            ("gru.bias_hh_l0", vec![3 * hidden], bias_hh),
+            ("output.weight", vec![vocab, hidden], transpose(w_y, hidden)),
+            ("output.bias", vec![vocab], b_y.to_vec()),
+        ];
+        if !self.state.is_empty() {
+            tensors.push((STATE, vec![self.state.len() / hidden, hidden], self.state.clone()));
+        }
+        let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = tensors
+            .into_iter()
+            .map(|(name, shape, values)| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .collect();
+        let views = bytes.iter().map(|(name, shape, data)| {
+            TensorView::new(Dtype::F32, shape.clone(), data).map(|view| (*name, view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(not_safetensors)?;
+        let metadata = (!self.metadata.is_empty())
+            .then(|| HashMap::from([(METADATA_KEY.to_string(), self.metadata.clone())]));
+        safetensors::serialize(views, metadata).map_err(not_safetensors)
+    }
+
+    /// Reads a file's bytes, made by this package or saved from PyTorch modules named `gru` and `output`.
+    /// PyTorch's recurrent biases of r and z are added to `b`; that of n becomes `b_q` unless it is zero.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
+        let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
+        let metadata =
+            header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)).cloned().unwrap_or_default();
+        const KNOWN: [&str; 7] = [
+            "gru.weight_ih_l0",
+            "gru.weight_hh_l0",
+            "gru.bias_ih_l0",
+            "gru.bias_hh_l0",
+            "output.weight",
+            "output.bias",
+            STATE,
+        ];
+        let mut unknown: Vec<&str> = file.names().into_iter().filter(|name| !KNOWN.contains(name)).collect();
+        unknown.sort_unstable();
+        check(unknown.is_empty(), || {
+            (
+                "a one-layer, one-direction GRU and its output layer".into(),
+                format!("also {}", unknown.join(", ")),
+            )
+        })?;
+        let shape = |name: &str| -> Result<[usize; 2], ModelFileError> {
+            let view = file.tensor(name).map_err(|_| missing(name))?;
+            <[usize; 2]>::try_from(view.shape()).map_err(|_| ModelFileError::Tensor {
+                expected: format!("{name} with two dimensions"),
+                received: format!("shape {:?}", view.shape()),
+            })
+        };
+        let [vocab, hidden] = shape("output.weight")?;
+        let fits = Sizes {
+            vocab_size: vocab,
+            hidden_size: hidden,
+            batch_size: 1,
+            num_steps: 1,
+            candidate_bias: true,
+        };
+        fits.check().map_err(|error| ModelFileError::Tensor {
+            expected: "output.weight of [vocab_size, hidden_size]".into(),
+            received: error.to_string(),
+        })?;
+        let read = |name: &str, shape: &[usize]| read_tensor(&file, name, shape);
+        let w_x = read(KNOWN[0], &[3 * hidden, vocab])?;
+        let w_h = read(KNOWN[1], &[3 * hidden, hidden])?;
+        let mut b = read(KNOWN[2], &[3 * hidden])?;
+        let bias_hh = read(KNOWN[3], &[3 * hidden])?;
+        let w_y = read(KNOWN[4], &[vocab, hidden])?;
+        let b_y = read(KNOWN[5], &[vocab])?;
+        let state = match file.tensor(STATE) {
+            Ok(_) => read(STATE, &[shape(STATE)?[0], hidden])?,
+            Err(_) => vec![],
+        };
+        let (bias_rz, b_q) = bias_hh.split_at(2 * hidden);
+        b.iter_mut().zip(bias_rz).for_each(|(b, recurrent)| *b += recurrent);
+        let candidate_bias = b_q.iter().any(|&value| value != 0.0);
+        let b_q = if candidate_bias { b_q } else { &[] };
+        let parameters = [
+            transpose(&w_x, 3 * hidden),
+            transpose(&w_h, 3 * hidden),
+            b,
+            b_q.to_vec(),
+            transpose(&w_y, vocab),
+            b_y,
+        ]
+        .concat();
+        Ok(Self { vocab_size: vocab, hidden_size: hidden, candidate_bias, parameters, state, metadata })
+    }
+}
+
+/// A tensor's values, once its type, shape and numbers are as they must be.
+fn read_tensor(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelFileError> {
+    let view = file.tensor(name).map_err(|_| missing(name))?;
+    check(view.dtype() == Dtype::F32 && view.shape() == shape, || {
+        (format!("{name} of F32 {shape:?}"), format!("{:?} {:?}", view.dtype(), view.shape()))
+    })?;
+    let values: Vec<f32> =
+        view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(ModelFileError::NotFinite { tensor: name.into(), received: values[index], index }),
+        None => Ok(values),
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, for a matrix of `rows` rows.
+fn transpose(matrix: &[f32], rows: usize) -> Vec<f32> {
+    let columns = matrix.len() / rows;
+    (0..matrix.len()).map(|at| matrix[at % rows * columns + at / rows]).collect()
+}
+
+fn check(holds: bool, otherwise: impl Fn() -> (String, String)) -> Result<(), ModelFileError> {
+    if holds {
+        return Ok(());
+    }
+    let (expected, received) = otherwise();
+    Err(ModelFileError::Tensor { expected, received })
+}
+
+fn missing(name: &str) -> ModelFileError {
+    ModelFileError::Tensor { expected: format!("the tensor {name}"), received: "a file without it".into() }
+}
+
+fn not_safetensors(error: safetensors::SafeTensorError) -> ModelFileError {
+    ModelFileError::NotSafetensors(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(candidate_bias: bool) -> ModelFile {
+        let (vocab_size, hidden_size) = (5, 3);
+        let mut file = ModelFile {
+            vocab_size,
+            hidden_size,
+            candidate_bias,
+            parameters: vec![],
+            state: (0..6).map(|i| i as f32).collect(),
+            metadata: "{\"formatVersion\":1}".into(),
+        };
+        file.parameters = (0..file.layout().len()).map(|i| i as f32 * 0.25 - 3.0).collect();
+        file
+    }
+
+    #[test]
+    fn files_come_back_as_they_went() {
+        for candidate_bias in [false, true] {
+            let file = example(candidate_bias);
+            let bytes = file.encode().unwrap();
+            assert_eq!(ModelFile::decode(&bytes).unwrap(), file);
+            assert_eq!(bytes, file.encode().unwrap());
+        }
+    }
+
+    #[test]
+    fn recurrent_biases_of_r_and_z_are_added() {
+        let file = example(false);
+        let bytes = file.encode().unwrap();
+        let (header_len, _) = SafeTensors::read_metadata(&bytes).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let bias = tensors.tensor("gru.bias_hh_l0").unwrap().data();
+        let at = bias.as_ptr() as usize - bytes.as_ptr() as usize;
+        assert!(at >= header_len);
+        let mut changed = bytes.clone();
+        for (index, value) in [(1, 0.5f32), (4, -2.0), (8, 7.0)] {
+            changed[at + 4 * index..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        let read = ModelFile::decode(&changed).unwrap();
+        assert!(read.candidate_bias);
+        let [_, _, b, b_q, _, _] = read.layout().split(&read.parameters).map(<[f32]>::to_vec);
+        let [_, _, before, _, _, _] = file.layout().split(&file.parameters).map(<[f32]>::to_vec);
+        assert_eq!((b[1], b[4], b[8]), (before[1] + 0.5, before[4] - 2.0, before[8]));
+        assert_eq!(b_q, [0.0, 0.0, 7.0]);
+    }
+
+    #[test]
+    fn every_truncation_and_changed_byte_is_an_error_or_a_whole_model() {
+        let bytes = example(true).encode().unwrap();
+        for len in 0..bytes.len() {
+            assert!(ModelFile::decode(&bytes[..len]).is_err(), "cut at {len}");
+        }
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] ^= flip;
+                if let Ok(file) = ModelFile::decode(&changed) {
+                    assert_eq!(file.parameters.len(), file.layout().len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused() {
+        let mut file = example(false);
+        file.parameters[17] = f32::NAN;
+        let error = ModelFile::decode(&file.encode().unwrap()).unwrap_err();
+        assert!(matches!(error, ModelFileError::NotFinite { .. }), "{error}");
+    }
+}

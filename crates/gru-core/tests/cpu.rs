@@ -1,0 +1,63 @@
+//! The CPU backend: the shared conformance suite, and what only it promises.
+
+use gru_core::backend::Stop;
+use gru_core::conformance::Tolerance;
+use gru_core::cpu::CpuBackend;
+use gru_core::random::initial_parameters;
+use gru_core::{Backend, Error, Plan, Sizes};
+use std::ops::ControlFlow;
+
+mod conformance {
+    use super::*;
+
+    fn make(sizes: Sizes) -> Box<dyn Backend> {
+        Box::new(CpuBackend::new(sizes, 2).unwrap())
+    }
+
+    gru_core::conformance_suite!(make, Tolerance::F32);
+}
+
+/// Bits of all parameters and reports after training on the given number of threads.
+fn trained(threads: usize, sizes: Sizes) -> Vec<u64> {
+    let mut backend = CpuBackend::new(sizes, threads).unwrap();
+    backend.set_parameters(&initial_parameters(&sizes, 5, 0.1)).unwrap();
+    let length = 2000u32;
+    let ids: Vec<u32> = (0..length).map(|i| (i * i + i / 7) % sizes.vocab_size as u32).collect();
+    backend.load_corpus(&ids).unwrap();
+    let updates = 6;
+    let plan = Plan {
+        starts: (0..(updates * sizes.batch_size) as u32).map(|i| i * 61 % (length - 64)).collect(),
+        num_steps: sizes.num_steps,
+        learning_rate: vec![0.2; updates],
+        max_grad_norm: 5.0,
+        carry_state: true,
+    };
+    let mut bits = vec![];
+    let outcome = backend.train(&plan, &mut |_, update| {
+        bits.extend([update.loss_sum.to_bits(), update.gradient_norm.to_bits()]);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(outcome.unwrap().stop, Stop::Completed);
+    bits.extend(backend.parameters().iter().map(|value| u64::from(value.to_bits())));
+    bits
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for (hidden_size, batch_size) in [(37, 5), (64, 32), (100, 50)] {
+        let sizes = Sizes { vocab_size: 301, hidden_size, batch_size, num_steps: 13, candidate_bias: true };
+        let one = trained(1, sizes);
+        for threads in [2, 3, 4, 7] {
+            assert!(trained(threads, sizes) == one, "{threads} threads, {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn thread_counts_out_of_range_are_refused() {
+    let sizes = Sizes { vocab_size: 2, hidden_size: 1, batch_size: 1, num_steps: 1, candidate_bias: false };
+    for threads in [0, 1025] {
+        let error = CpuBackend::new(sizes, threads).err().unwrap();
+        assert_eq!(error, Error::Size { name: "threads", value: threads, max: 1024 });
+    }
+}
