@@ -40,3 +40,27 @@ export class GruError extends Error {
     this.hint = hint;
   }
 }
+
+/** What to do about errors of the native side. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  GRU_OUT_OF_MEMORY: 'Use a smaller hidden size, batch size or number of steps.',
+  GRU_USAGE: 'Check that option; gru-native COMMAND --help lists them.',
+  GRU_INTERNAL:
+    'This is a bug in gru-native; please report it with the output of gru-native doctor and of --verbose.',
+};
+
+/**
+ * Whatever was thrown as a GruError: the native side throws plain errors that carry one of our codes, and
+ * anything without a code is a bug.
+ */
+export function toGruError(thrown: unknown): GruError {
+  if (thrown instanceof GruError) return thrown;
+  const { code, message } =
+    thrown instanceof Error
+      ? (thrown as NodeJS.ErrnoException)
+      : { code: undefined, message: String(thrown) };
+  const cause = { cause: thrown };
+  if (code?.startsWith('GRU_'))
+    return new GruError(code as ErrorCode, message, HINTS[code as ErrorCode], cause);
+  return new GruError('GRU_INTERNAL', message, HINTS.GRU_INTERNAL, cause);
+}

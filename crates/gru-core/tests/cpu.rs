@@ -1,18 +1,18 @@
 //! The CPU backend: the shared conformance suite, and what only it promises.
 
 use gru_core::backend::Stop;
-use gru_core::conformance::Tolerance;
+use gru_core::conformance::{Tolerance, train_as_the_chapter};
 use gru_core::cpu::CpuBackend;
 use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use std::ops::ControlFlow;
 
+fn make(sizes: Sizes) -> Box<dyn Backend> {
+    Box::new(CpuBackend::new(sizes, 2).unwrap())
+}
+
 mod conformance {
     use super::*;
-
-    fn make(sizes: Sizes) -> Box<dyn Backend> {
-        Box::new(CpuBackend::new(sizes, 2).unwrap())
-    }
 
     gru_core::conformance_suite!(make, Tolerance::F32);
 }
@@ -60,4 +60,10 @@ fn thread_counts_out_of_range_are_refused() {
         let error = CpuBackend::new(sizes, threads).err().unwrap();
         assert_eq!(error, Error::Size { name: "threads", value: threads, max: 1024 });
     }
+}
+
+#[test]
+#[ignore = "the oracle takes minutes for two epochs: npm run test:long"]
+fn two_epochs_at_the_chapters_sizes_equal_the_oracle() {
+    train_as_the_chapter(make, Tolerance::F32, 2 * 17);
 }

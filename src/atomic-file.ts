@@ -1,0 +1,59 @@
+/** Writing a file so that, whatever happens, either the old or the new one is there whole. */
+
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { GruError } from './errors.js';
+
+/**
+ * Writes to a temporary file in the same directory, flushes it to the disk, renames it over `path`, and
+ * flushes the directory.
+ *
+ * @throws GruError GRU_IO; `path` is then as it was
+ */
+export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw ioError(path, cause);
+  }
+}
+
+/** A failed write as an error that says which file and why. */
+export function ioError(path: string, cause: unknown): GruError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const remedy: Record<string, string> = {
+    ENOSPC: 'The disk is full: free some room, then go on with --resume.',
+    EDQUOT: 'The disk quota is used up: free some room, then go on with --resume.',
+    EACCES: 'You may not write there: choose another directory with --out.',
+    EPERM: 'You may not write there: choose another directory with --out.',
+    EROFS: 'That file system is read-only: choose another directory with --out.',
+  };
+  return new GruError(
+    'GRU_IO',
+    `expected to write ${path}, received ${(cause as Error).message}`,
+    remedy[code ?? ''] ?? 'Check the path, or choose another directory with --out.',
+    { cause },
+  );
+}
+
+/** A rename is safe only once the directory is on the disk; some systems cannot flush one. */
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

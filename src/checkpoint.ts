@@ -1,0 +1,134 @@
+/**
+ * The output directory of a run: guards what is there, writes checkpoints, reads them back for resuming.
+ *
+ * `trainer.safetensors` holds all that resuming needs, so that no crash can mix two files; it is written
+ * first, then `model.safetensors`. Both are replaced whole or not at all.
+ */
+
+import { access, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ioError, writeAtomically } from './atomic-file.js';
+import { GruError } from './errors.js';
+import { EventLog } from './event-log.js';
+import {
+  encodeFile,
+  MODEL_FILE,
+  type ModelContent,
+  type ModelMetadata,
+  readModelFile,
+  type TrainerRecord,
+  TRAINER_FILE,
+} from './model-file.js';
+import type { Snapshot } from './trainer.js';
+
+/** Name of the event log in an output directory. */
+export const EVENT_LOG_FILE = 'events.ndjson';
+
+/** What a trainer file holds. */
+export interface ResumePoint extends ModelContent {
+  state: Float32Array;
+  metadata: ModelMetadata & { trainer: TrainerRecord };
+}
+
+/**
+ * Reads the checkpoint that a run goes on from.
+ *
+ * @throws GruError GRU_MODEL when there is none in `out`, or it is damaged
+ */
+export async function readResumePoint(out: string): Promise<ResumePoint> {
+  const path = join(out, TRAINER_FILE);
+  if (!(await exists(path))) {
+    throw new GruError(
+      'GRU_MODEL',
+      `expected a checkpoint to resume from at ${path}, received nothing there`,
+      'Leave out --resume to begin a new run, or name its directory with --out.',
+    );
+  }
+  const content = await readModelFile(path);
+  const { metadata, state } = content;
+  const trainer = metadata?.trainer;
+  const rows = state === undefined ? 0 : state.length / content.hiddenSize;
+  if (
+    metadata === undefined ||
+    trainer === undefined ||
+    state === undefined ||
+    rows !== metadata.config.batchSize
+  ) {
+    throw new GruError(
+      'GRU_MODEL',
+      `expected the state of a training run in ${path}, received a file without it`,
+      'The file is damaged or not a trainer file; begin a new run with --overwrite.',
+    );
+  }
+  return { ...content, state, metadata: { ...metadata, trainer } };
+}
+
+/** Writes the checkpoints of one run. */
+export class CheckpointWriter {
+  /** The directory. */
+  readonly path: string;
+  readonly log: EventLog;
+
+  private constructor(path: string, log: EventLog) {
+    this.path = path;
+    this.log = log;
+  }
+
+  /**
+   * Makes the directory and checks that it may be written to, before any work is done.
+   *
+   * @param resumed - the record to go on from
+   * @throws GruError GRU_OUTPUT_EXISTS when a model is there and neither resuming nor overwriting was asked for
+   */
+  static async open(path: string, overwrite: boolean, resumed?: TrainerRecord): Promise<CheckpointWriter> {
+    const files = [TRAINER_FILE, MODEL_FILE].map((name) => join(path, name));
+    if (resumed === undefined) {
+      for (const file of files) {
+        if (!(await exists(file))) continue;
+        if (!overwrite) throw outputExists(path, file);
+      }
+    }
+    try {
+      await mkdir(path, { recursive: true });
+      if (resumed === undefined) for (const file of files) await rm(file, { force: true });
+    } catch (cause) {
+      throw ioError(path, cause);
+    }
+    return new CheckpointWriter(path, new EventLog(join(path, EVENT_LOG_FILE), resumed?.eventLogBytes ?? 0));
+  }
+
+  /**
+   * Saves a snapshot: the trainer file, then the model file.
+   *
+   * @throws GruError GRU_IO; the checkpoint before is then intact
+   */
+  async save(
+    model: Pick<ModelContent, 'vocabSize' | 'hiddenSize' | 'candidateBias'>,
+    metadata: ModelMetadata,
+    snapshot: Snapshot,
+    source: string,
+  ): Promise<void> {
+    const content = { ...model, parameters: snapshot.parameters };
+    const trainer: TrainerRecord = { source, position: snapshot.position, eventLogBytes: this.log.bytes };
+    await writeAtomically(
+      join(this.path, TRAINER_FILE),
+      encodeFile(content, { ...metadata, trainer }, snapshot.state),
+    );
+    await writeAtomically(join(this.path, MODEL_FILE), encodeFile(content, metadata));
+  }
+}
+
+function outputExists(path: string, file: string): GruError {
+  return new GruError(
+    'GRU_OUTPUT_EXISTS',
+    `expected an output directory without a model, received ${file}`,
+    `Go on with it by --resume, replace it by --overwrite, or choose another directory than ${path} with --out.`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

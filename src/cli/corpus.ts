@@ -1,0 +1,111 @@
+/** `gru-native corpus`: list, fetch and check corpora. */
+
+import type { Command } from 'commander';
+import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
+import { configValue } from './options.js';
+import { table } from './table.js';
+
+/** Adds the command and its subcommands. */
+export function declareCorpus(program: Command): void {
+  const corpus = program.command('corpus').description('list, fetch and check corpora');
+  corpus
+    .command('list')
+    .description('the named corpora, and where they are')
+    .option('--json', 'print one JSON object a line')
+    .action(runList);
+  corpus
+    .command('fetch')
+    .description('download a named corpus into the cache directory')
+    .argument('<name>', 'name of the corpus')
+    .option('--offline', 'never reach for the network: only check the cached file')
+    .option('--quiet', 'no progress')
+    .action(runFetch);
+  corpus
+    .command('check')
+    .description('what training would use of a text')
+    .argument('<corpus>', 'text file, folder, zip, - for stdin, or a named corpus')
+    .option(
+      '--max-chars <n>',
+      `characters to use, or all (default: ${DEFAULT_CONFIG.maxChars})`,
+      configValue('maxChars', '--max-chars'),
+    )
+    .option('--json', 'print one JSON object')
+    .action(runCheck);
+}
+
+async function runList(flags: { json?: boolean }): Promise<void> {
+  const { listCorpora } = await import('../named-corpora.js');
+  const { toNdjson } = await import('../events.js');
+  for (const { name, description, license, path, available } of listCorpora()) {
+    if (flags.json) {
+      process.stdout.write(toNdjson({ type: 'corpus', name, description, license, path, available }));
+      continue;
+    }
+    const where = available ? path : `not here; gru-native corpus fetch ${name}`;
+    process.stdout.write(`${name}\n  ${description}\n  ${license}\n  ${where}\n`);
+  }
+}
+
+async function runFetch(name: string, flags: { offline?: boolean; quiet?: boolean }): Promise<void> {
+  const { corpusFile, fetchCorpus, listCorpora } = await import('../named-corpora.js');
+  const { stopOnSignals } = await import('./stop.js');
+  const license = listCorpora().find((corpus) => corpus.name === name)?.license;
+  const stop = stopOnSignals(() => {});
+  const live = !flags.quiet && process.stderr.isTTY === true && !process.env.CI;
+  try {
+    const path = flags.offline
+      ? await corpusFile(name, { offline: true, signal: stop.signal })
+      : await fetchCorpus(name, {
+          signal: stop.signal,
+          onProgress: ({ receivedBytes, totalBytes }) => {
+            const of = totalBytes === undefined ? '' : ` of ${totalBytes}`;
+            if (live) process.stderr.write(`\r\x1b[2K${receivedBytes}${of} bytes`);
+          },
+        });
+    if (live) process.stderr.write('\r\x1b[2K');
+    if (!flags.quiet && license !== undefined) process.stderr.write(`${license}\n`);
+    process.stdout.write(`${path}\n`);
+  } finally {
+    stop.dispose();
+  }
+}
+
+async function runCheck(
+  source: string,
+  flags: { maxChars?: TrainingConfig['maxChars']; json?: boolean },
+): Promise<void> {
+  const { loadCorpus } = await import('../corpus.js');
+  const { updatesPerEpoch } = await import('../batches.js');
+  const { toNdjson } = await import('../events.js');
+  const corpus = await loadCorpus(source, { maxChars: flags.maxChars });
+  const counts = new Map<string, number>();
+  for (const character of corpus.text) counts.set(character, (counts.get(character) ?? 0) + 1);
+  const singletons = [...counts.values()].filter((count) => count === 1).length;
+  const updates = updatesPerEpoch(corpus.characters, DEFAULT_CONFIG);
+  const { name, characters, totalCharacters, sha256 } = corpus;
+  if (flags.json) {
+    const facts = {
+      characters,
+      totalCharacters,
+      vocabSize: counts.size,
+      singletons,
+      sha256,
+      updatesPerEpoch: updates,
+    };
+    process.stdout.write(toNdjson({ type: 'corpus-check', name, ...facts }));
+    return;
+  }
+  const { batchSize, numSteps } = DEFAULT_CONFIG;
+  process.stdout.write(
+    table([
+      ['corpus', name],
+      [
+        'characters',
+        `${characters.toLocaleString('en-US')} used of ${totalCharacters.toLocaleString('en-US')}`,
+      ],
+      ['distinct', `${counts.size} (${singletons} occur once)`],
+      ['updates', `${updates} an epoch with batch size ${batchSize} and ${numSteps} steps`],
+      ['SHA-256', `${sha256} of the text used`],
+    ]),
+  );
+}

@@ -1,0 +1,97 @@
+/** `gru-native generate`: writes lyrics from prefixes. */
+
+import type { Command } from 'commander';
+import { DEFAULT_CONFIG, type DeviceName } from '../config.js';
+import { DEFAULT_LENGTH } from '../generator.js';
+import { DEFAULT_SAMPLING } from '../sampling.js';
+import { collectPrefix, configValue, numberValue } from './options.js';
+import { DEFAULT_OUT } from './train.js';
+
+interface GenerateFlags {
+  prefix?: readonly string[];
+  length?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  repetitionPenalty?: number;
+  seed?: number;
+  vocabulary?: string;
+  device?: DeviceName;
+  json?: boolean;
+}
+
+/** Adds the command. */
+export function declareGenerate(program: Command): void {
+  const { temperature, topK, topP, repetitionPenalty } = DEFAULT_SAMPLING;
+  program
+    .command('generate')
+    .alias('sample')
+    .description('write lyrics from prefixes')
+    .argument('[model]', 'model file or directory', DEFAULT_OUT)
+    .option(
+      '--prefix <text>',
+      'what a lyric begins with; may be repeated (default: those the model was trained with)',
+      collectPrefix,
+    )
+    .option(
+      '--length <n>',
+      `characters written after the prefix (default: ${DEFAULT_LENGTH})`,
+      numberValue('--length'),
+    )
+    .option(
+      '--temperature <x>',
+      `0 takes the likeliest character, 1 samples as learnt (default: ${temperature})`,
+      numberValue('--temperature'),
+    )
+    .option(
+      '--top-k <n>',
+      `choose among the n likeliest characters, 0 for all (default: ${topK})`,
+      numberValue('--top-k'),
+    )
+    .option(
+      '--top-p <x>',
+      `choose among the likeliest that together reach this probability (default: ${topP})`,
+      numberValue('--top-p'),
+    )
+    .option(
+      '--repetition-penalty <x>',
+      `above 1 makes recent characters less likely (default: ${repetitionPenalty})`,
+      numberValue('--repetition-penalty'),
+    )
+    .option('--seed <n>', 'seed of the random numbers (default: 0)', configValue('seed', '--seed'))
+    .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
+    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)', configValue('device', '--device'))
+    .option('--json', 'print one JSON object a line')
+    .action(runGenerate);
+}
+
+async function runGenerate(path: string, flags: GenerateFlags): Promise<void> {
+  const { LanguageModel } = await import('../model.js');
+  const { toNdjson } = await import('../events.js');
+  const { prefix, vocabulary, device, json, ...options } = flags;
+  await using model = await LanguageModel.load(path, {
+    ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(device === undefined ? {} : { device }),
+  });
+  for (const text of prefix ?? defaultPrefixes(model)) {
+    if (json) {
+      const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: text };
+      process.stdout.write(toNdjson({ ...event, text: await model.generate(text, options) }));
+      continue;
+    }
+    let begun = false;
+    for await (const character of model.stream(text, options)) {
+      process.stdout.write(begun ? character : text + character);
+      begun = true;
+    }
+    process.stdout.write(begun ? '\n' : `${text}\n`);
+  }
+}
+
+/** The prefixes of the model's training, else the usual ones that it can read, else its first character. */
+function defaultPrefixes(model: import('../model.js').LanguageModel): readonly string[] {
+  const trained = model.metadata?.config.prefixes ?? [];
+  if (trained.length > 0) return trained;
+  const usual = DEFAULT_CONFIG.prefixes.filter((text) => model.vocabulary.covers(text));
+  return usual.length > 0 ? usual : model.vocabulary.characters.slice(0, 1);
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/**
+ * The command line: declares the commands and turns whatever is thrown into two lines and an exit code. Each
+ * command's work is in a file of its own, loaded only when it runs, so that help answers at once.
+ */
+
+import { Command, CommanderError } from 'commander';
+import { GruError, toGruError } from '../errors.js';
+import { toNdjson } from '../events.js';
+import { packageVersion } from '../package-version.js';
+import { declareCorpus } from './corpus.js';
+import { declareDoctor } from './doctor.js';
+import { declareEval } from './eval.js';
+import { EXIT, exitCodeOf } from './exit.js';
+import { declareGenerate } from './generate.js';
+import { declareInspect } from './inspect.js';
+import { declareTrain } from './train.js';
+
+function buildProgram(): Command {
+  const program = new Command('gru-native')
+    .description('Train a character-level GRU language model on lyrics, and write new ones.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('--verbose', 'show the stack of errors')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .addHelpText('after', `\nExit codes: ${EXIT.map(([code, meaning]) => `${code} ${meaning}`).join(', ')}.`);
+  for (const declare of [
+    declareTrain,
+    declareGenerate,
+    declareEval,
+    declareInspect,
+    declareCorpus,
+    declareDoctor,
+  ]) {
+    declare(program);
+  }
+  return program;
+}
+
+/** Commander's errors are about the command line; ours say themselves what they are about. */
+function explain(thrown: unknown): GruError {
+  if (!(thrown instanceof CommanderError)) return toGruError(thrown);
+  const [cause = '', ...suggestion] = thrown.message.replace(/^error: /, '').split('\n');
+  const help = 'gru-native --help lists the commands, gru-native COMMAND --help their options.';
+  return new GruError(
+    'GRU_USAGE',
+    cause,
+    [...suggestion.map((line) => line.replace(/^\((.*)\)$/, '$1')), help].join(' '),
+  );
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const flags = new Set(argv);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) ends the program quietly; a training run saves first.
+    if (error.code === 'EPIPE') process.emit('SIGPIPE');
+  });
+  process.once('SIGPIPE', () => {
+    if (process.listenerCount('SIGPIPE') === 0) process.exit(0);
+  });
+  try {
+    await buildProgram().parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    const error = explain(thrown);
+    const code = exitCodeOf(error);
+    if (code === 0) return 0;
+    if (flags.has('--json')) {
+      process.stdout.write(
+        toNdjson({ type: 'error', code: error.code, message: error.message, hint: error.hint }),
+      );
+    }
+    const hint = error.hint || 'gru-native COMMAND --help lists the options.';
+    process.stderr.write(`error: ${error.message}\n${hint}\n`);
+    if (flags.has('--verbose')) {
+      const { cause } = error;
+      process.stderr.write(`${error.stack}\n${cause instanceof Error ? `caused by ${cause.stack}\n` : ''}`);
+    }
+    return code;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

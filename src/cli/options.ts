@@ -1,0 +1,39 @@
+/** Parsers of option values, shared by the commands: they record a checked value and do no work. */
+
+import { checkOption, type TrainingConfig } from '../config.js';
+import { GruError } from '../errors.js';
+
+/** The text as a number, or as it is where it is none, so that messages can quote it. */
+function numberOrText(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || Number.isNaN(number) ? text : number;
+}
+
+/** A parser for a training option, checked by the rules of config.ts. */
+export function configValue<Key extends keyof TrainingConfig>(key: Key, flag: string) {
+  return (text: string): TrainingConfig[Key] => {
+    const value = numberOrText(text);
+    checkOption(key, value, flag);
+    return value as TrainingConfig[Key];
+  };
+}
+
+/** A parser for a number with bounds of its own; the API that gets it checks the range. */
+export function numberValue(flag: string) {
+  return (text: string): number => {
+    const value = numberOrText(text);
+    if (typeof value === 'number') return value;
+    throw new GruError('GRU_USAGE', `expected a number for ${flag}, received ${JSON.stringify(text)}`);
+  };
+}
+
+/** Collects an option that may be given several times. */
+export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}
+
+/** A prefix that may be given several times, at least one character each. */
+export function collectPrefix(text: string, before: readonly string[] | undefined): readonly string[] {
+  checkOption('prefixes', [text], '--prefix');
+  return collect(text, before);
+}

@@ -1,0 +1,137 @@
+/** `gru-native train`: options to a training run, its events to the views. */
+
+import type { Command } from 'commander';
+import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
+import type { TrainEvent } from '../events.js';
+import { collectPrefix, configValue } from './options.js';
+
+/** The corpus and the directory of a run that names none. */
+const DEFAULT_SOURCE = 'songs';
+export const DEFAULT_OUT = 'gru-model';
+
+/** Training options that take one value: key, flag, placeholder, meaning. */
+const VALUE_OPTIONS: readonly (readonly [keyof TrainingConfig, string, string, string])[] = [
+  ['maxChars', '--max-chars', 'n', 'characters of the corpus to use, or all'],
+  ['sampling', '--sampling', 'kind', 'order of the batches: adjacent or random'],
+  [
+    'stateReset',
+    '--state-reset',
+    'when',
+    'when the hidden state is zeroed: epoch, batch, or auto (epoch for adjacent, batch for random sampling)',
+  ],
+  ['epochs', '--epochs', 'n', 'epochs in all, also with --resume'],
+  ['numSteps', '--num-steps', 'n', 'time steps of an update: how far truncated BPTT reaches back'],
+  ['hiddenSize', '--hidden-size', 'n', 'hidden units'],
+  ['learningRate', '--learning-rate', 'x', 'step of SGD on the summed loss'],
+  ['maxGradNorm', '--max-grad-norm', 'x', 'gradients are scaled down to this L2 norm over all parameters'],
+  ['batchSize', '--batch-size', 'n', 'lanes that run side by side'],
+  ['reportEvery', '--report-every', 'n', 'epochs between reports: perplexity, samples, checkpoint'],
+  ['sampleLength', '--sample-length', 'n', 'characters written after each prefix at a report'],
+  ['initScale', '--init-scale', 'x', 'standard deviation of the initial weights'],
+  ['seed', '--seed', 'n', 'seed of all random numbers'],
+  ['device', '--device', 'name', 'auto, cpu, cuda or cuda:N'],
+  ['precision', '--precision', 'kind', 'arithmetic of the products: fp32, tf32, bf16 or fp32-exact'],
+  ['threads', '--threads', 'n', 'threads of the CPU backend, or auto'],
+];
+
+interface TrainFlags extends Partial<TrainingConfig> {
+  prefix?: readonly string[];
+  out: string;
+  overwrite?: boolean;
+  resume?: boolean;
+  initFrom?: string;
+  offline?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** Adds the command. */
+export function declareTrain(program: Command): void {
+  const command = program
+    .command('train')
+    .description('train a model on a corpus and save it')
+    .argument(
+      '[corpus]',
+      `text file, folder, zip, - for stdin, or a named corpus (default: ${DEFAULT_SOURCE})`,
+    );
+  for (const [key, flag, placeholder, meaning] of VALUE_OPTIONS) {
+    const text = `${meaning} (default: ${String(DEFAULT_CONFIG[key])})`;
+    command.option(`${flag} <${placeholder}>`, text, configValue(key, flag));
+  }
+  command
+    .option(
+      '--prefix <text>',
+      `what a sample begins with; may be repeated (default: ${DEFAULT_CONFIG.prefixes.join(', ')})`,
+      collectPrefix,
+    )
+    .option('--out <dir>', 'directory for model, checkpoints and event log', DEFAULT_OUT)
+    .option('--overwrite', 'replace a model that is already there')
+    .option('--resume', 'go on from the checkpoint in --out')
+    .option('--init-from <model>', "begin with a model's weights and vocabulary")
+    .option('--offline', 'never reach for the network')
+    .option('--json', 'print events as NDJSON on stdout')
+    .option('--quiet', 'print nothing but errors')
+    .action(runTrain);
+}
+
+async function runTrain(source: string | undefined, flags: TrainFlags): Promise<void> {
+  const { readResumePoint } = await import('../checkpoint.js');
+  const { loadCorpus } = await import('../corpus.js');
+  const { train } = await import('../train.js');
+  const { GruError } = await import('../errors.js');
+  const { stopOnSignals } = await import('./stop.js');
+  const { NdjsonView, TerminalView } = await import('./views.js');
+
+  const { prefix, out, overwrite, resume, initFrom, offline, json, quiet, ...config } = flags;
+  const saved = resume ? (await readResumePoint(out)).metadata : undefined;
+  const corpusSource = source ?? saved?.trainer.source ?? DEFAULT_SOURCE;
+  const stop = stopOnSignals(() => {
+    if (!quiet)
+      process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
+  });
+  try {
+    const corpus = await loadCorpus(corpusSource, {
+      maxChars: config.maxChars ?? saved?.config.maxChars,
+      offline,
+      signal: stop.signal,
+    });
+    const view: { show: (event: TrainEvent) => void } = json
+      ? new NdjsonView()
+      : new TerminalView(quiet ?? false);
+    await using run = train({
+      ...config,
+      ...(prefix === undefined ? {} : { prefixes: prefix }),
+      ...(initFrom === undefined ? {} : { initFrom }),
+      corpus,
+      source: corpusSource,
+      out,
+      overwrite: overwrite ?? false,
+      resume: resume ?? false,
+      signal: stop.signal,
+    });
+    for await (const event of run) view.show(event);
+  } catch (thrown) {
+    if (!(thrown instanceof GruError) || thrown.code !== 'GRU_INTERRUPTED') throw thrown;
+    const command = resumeCommand(corpusSource, flags);
+    throw new GruError(thrown.code, thrown.message, `Saved in ${out}; go on with: ${command}`, {
+      cause: stop.signal.reason,
+    });
+  } finally {
+    stop.dispose();
+  }
+}
+
+/** The exact command that goes on with a stopped run: what is not saved with it must be said again. */
+function resumeCommand(source: string, { out, device, threads }: TrainFlags): string {
+  const words = ['npx', 'gru-native', 'train'];
+  if (source === '-') words.push('-');
+  words.push('--resume');
+  if (out !== DEFAULT_OUT) words.push('--out', out);
+  if (device !== undefined) words.push('--device', device);
+  if (threads !== undefined) words.push('--threads', String(threads));
+  return words.map(quoted).join(' ');
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

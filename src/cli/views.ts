@@ -1,0 +1,166 @@
+/** What a training run looks like: for people on a terminal or in a log, and for programs as NDJSON. */
+
+import { styleText } from 'node:util';
+import {
+  type EpochEvent,
+  type ProgressEvent,
+  type StartEvent,
+  type TrainEvent,
+  toNdjson,
+} from '../events.js';
+import { packageVersion } from '../package-version.js';
+import { perplexity } from '../perplexity.js';
+import { reportsAfter } from '../schedule.js';
+
+/** At a perplexity below this a model has its corpus by heart. */
+const MEMORISED = 1.5;
+/** The live line is drawn at most this often, in milliseconds. */
+const REDRAW_INTERVAL = 80;
+
+/** One event a line on stdout. */
+export class NdjsonView {
+  show(event: TrainEvent): void {
+    if (event.type !== 'progress') process.stdout.write(toNdjson(event));
+  }
+}
+
+/**
+ * Reports and samples on stdout; on stderr what is running, notices and, on a terminal, one live line.
+ */
+export class TerminalView {
+  readonly #quiet: boolean;
+  readonly #live: boolean;
+  #start: StartEvent | undefined;
+  #lastEpoch: EpochEvent | undefined;
+  #lineShown = false;
+  #drawnAt = 0;
+
+  constructor(quiet: boolean) {
+    this.#quiet = quiet;
+    this.#live = !quiet && process.stderr.isTTY === true && !process.env.CI && process.env.TERM !== 'dumb';
+  }
+
+  show(event: TrainEvent): void {
+    if (this.#quiet) return;
+    switch (event.type) {
+      case 'start':
+        this.#start = event;
+        this.#introduce(event);
+        break;
+      case 'progress':
+        this.#draw(event);
+        break;
+      case 'epoch':
+        this.#lastEpoch = event;
+        if (this.#start !== undefined && reportsAfter(this.#start.config, event.epoch)) this.#report(event);
+        else this.#draw();
+        break;
+      case 'sample':
+        this.#print(process.stdout, ` - ${event.text}`);
+        break;
+      case 'checkpoint':
+        break; // a report is followed by one every time; the end names the directory
+      case 'end':
+        this.#conclude(event.seconds, event.path);
+        break;
+    }
+  }
+
+  #introduce({
+    config,
+    corpus,
+    parameters,
+    device,
+    threads,
+    updatesPerEpoch,
+    epochsDone,
+    notices,
+  }: StartEvent): void {
+    const goesOn = epochsDone > 0 ? `, going on after epoch ${epochsDone}` : '';
+    this.#print(
+      process.stderr,
+      `gru-native ${packageVersion()}: ${config.epochs} epochs of ${updatesPerEpoch} updates on ${device}, ${plural(threads, 'thread')}${goesOn}`,
+    );
+    const sizes = `${grouped(corpus.characters)} characters, ${grouped(corpus.vocabSize)} distinct; ${grouped(parameters)} parameters`;
+    this.#print(process.stderr, `corpus ${corpus.name}: ${sizes}`);
+    for (const notice of notices) this.#print(process.stderr, styled('yellow', `note: ${notice}`));
+  }
+
+  #report(event: EpochEvent): void {
+    const speed = `${grouped(Math.round(event.tokensPerSecond))} characters/s`;
+    const figures = `perplexity ${event.perplexity.toPrecision(5)}`;
+    this.#print(
+      process.stdout,
+      `epoch ${event.epoch}, ${figures}, ${event.seconds.toFixed(2)} s an epoch, ${speed}`,
+    );
+  }
+
+  #conclude(seconds: number, path: string | null): void {
+    const last = this.#lastEpoch;
+    if (last !== undefined && last.perplexity < MEMORISED) {
+      const meaning = 'the model knows its corpus by heart; expect it to write stretches of it';
+      this.#print(
+        process.stderr,
+        `note: a perplexity of ${last.perplexity.toPrecision(3)} means that ${meaning}`,
+      );
+    }
+    const where =
+      path === null
+        ? ''
+        : `, saved in ${path}; write lyrics with: npx gru-native generate${path === 'gru-model' ? '' : ` ${path}`}`;
+    this.#print(process.stderr, `trained for ${duration(seconds)}${where}`);
+  }
+
+  /** The live line: where the run is, how it does, how long it will take. */
+  #draw(progress?: ProgressEvent): void {
+    const now = performance.now();
+    if (!this.#live || this.#start === undefined || now - this.#drawnAt < REDRAW_INTERVAL) return;
+    this.#drawnAt = now;
+    const { config, updatesPerEpoch } = this.#start;
+    const last = this.#lastEpoch;
+    const epoch = progress?.epoch ?? last?.epoch ?? 1;
+    const share =
+      progress === undefined ? '' : ` ${Math.floor((100 * progress.updates) / updatesPerEpoch)} %`;
+    const current =
+      progress !== undefined && last === undefined
+        ? perplexity(progress.lossSum, progress.tokens)
+        : last?.perplexity;
+    const parts = [`epoch ${epoch}/${config.epochs}${share}`];
+    if (current !== undefined) parts.push(`perplexity ${current.toPrecision(5)}`);
+    if (last !== undefined) {
+      const done = progress === undefined ? 0 : progress.updates / updatesPerEpoch;
+      parts.push(`${grouped(Math.round(last.tokensPerSecond))} characters/s`);
+      parts.push(`${duration((config.epochs - last.epoch - done) * last.seconds)} left`);
+    }
+    const line = parts.join(' · ').slice(0, (process.stderr.columns ?? 80) - 1);
+    process.stderr.write(`\r\x1b[2K${styled('cyan', line)}`);
+    this.#lineShown = true;
+  }
+
+  /** Prints a line, wiping the live one first. */
+  #print(stream: NodeJS.WriteStream, line: string): void {
+    if (this.#lineShown) process.stderr.write('\r\x1b[2K');
+    this.#lineShown = false;
+    stream.write(`${line}\n`);
+  }
+}
+
+function styled(style: 'cyan' | 'yellow', text: string): string {
+  return styleText(style, text, { stream: process.stderr });
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
+/** Seconds as people say them. */
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`;
+}

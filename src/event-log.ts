@@ -1,0 +1,49 @@
+/** The event log of a run, `events.ndjson` in its output directory: a subscriber of the event stream. */
+
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ioError } from './atomic-file.js';
+import { toNdjson } from './events.js';
+
+/** An append-only NDJSON file. */
+export class EventLog {
+  readonly #path: string;
+  readonly #file: number;
+  #bytes: number;
+
+  /**
+   * Opens the log and cuts it back to its first `keepBytes`: what was logged after the checkpoint from which
+   * a run is resumed happens again.
+   *
+   * @throws GruError GRU_IO
+   */
+  constructor(path: string, keepBytes = 0) {
+    this.#path = path;
+    this.#bytes = keepBytes;
+    try {
+      this.#file = openSync(path, 'a');
+      ftruncateSync(this.#file, keepBytes);
+    } catch (cause) {
+      throw ioError(path, cause);
+    }
+  }
+
+  /** Length in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @throws GruError GRU_IO */
+  append(event: object): void {
+    const line = Buffer.from(toNdjson(event));
+    try {
+      for (let written = 0; written < line.length; ) written += writeSync(this.#file, line, written);
+    } catch (cause) {
+      throw ioError(this.#path, cause);
+    }
+    this.#bytes += line.length;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}

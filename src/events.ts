@@ -1,0 +1,108 @@
+/**
+ * The typed events of a training run. Every view (terminal, NDJSON, event log) and the checkpoint writer
+ * subscribe to this one stream; events.schema.json describes its NDJSON form.
+ */
+
+import type { TrainingConfig } from './config.js';
+import type { ErrorCode } from './errors.js';
+
+/** The first event: what will run, where. */
+export interface StartEvent {
+  type: 'start';
+  config: TrainingConfig;
+  corpus: {
+    name: string;
+    /** Characters used. */
+    characters: number;
+    /** Characters the corpus has. */
+    totalCharacters: number;
+    vocabSize: number;
+    /** Of the text used, as UTF-8, newlines as spaces. */
+    sha256: string;
+  };
+  device: string;
+  /** Number of trained parameters. */
+  parameters: number;
+  precision: string;
+  threads: number;
+  updatesPerEpoch: number;
+  /** Epochs that were done before (resuming). */
+  epochsDone: number;
+  /** Sentences the user should see once. */
+  notices: string[];
+}
+
+/** While an epoch runs, a few times a second; not part of the NDJSON output. */
+export interface ProgressEvent {
+  type: 'progress';
+  epoch: number;
+  /** Updates done of this epoch. */
+  updates: number;
+  lossSum: number;
+  tokens: number;
+}
+
+/** After every epoch. */
+export interface EpochEvent {
+  type: 'epoch';
+  epoch: number;
+  /** exp(lossSum / tokens), from the training pass itself. */
+  perplexity: number;
+  /** Cross-entropy summed over the epoch's predictions, in nats. */
+  lossSum: number;
+  tokens: number;
+  seconds: number;
+  tokensPerSecond: number;
+  learningRate: number;
+  /** Median over the updates of the gradient's L2 norm before clipping. */
+  gradNormMedian: number;
+  /** Share of the updates whose gradient was clipped, 0 to 1. */
+  clippedShare: number;
+}
+
+/** At a report, one for each prefix. */
+export interface SampleEvent {
+  type: 'sample';
+  epoch: number;
+  prefix: string;
+  /** Prefix included. */
+  text: string;
+}
+
+/** After a checkpoint was written. */
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  epoch: number;
+  /** Directory that holds it. */
+  path: string;
+}
+
+/** The last event of a run that reached its end. */
+export interface EndEvent {
+  type: 'end';
+  epochs: number;
+  /** Of the last epoch; null when none was trained. */
+  perplexity: number | null;
+  seconds: number;
+  /** Directory of the saved model; null when the run was not to save one. */
+  path: string | null;
+}
+
+/** What went wrong; only in the NDJSON output, where the library throws. */
+export interface ErrorEvent {
+  type: 'error';
+  code: ErrorCode;
+  message: string;
+  hint: string;
+}
+
+/** Everything that a training run yields. */
+export type TrainEvent = StartEvent | ProgressEvent | EpochEvent | SampleEvent | CheckpointEvent | EndEvent;
+
+/** Version of the NDJSON form, the `v` of every line. */
+export const EVENT_VERSION = 1;
+
+/** One line of NDJSON, with its newline. */
+export function toNdjson(event: object): string {
+  return `${JSON.stringify({ v: EVENT_VERSION, ...event })}\n`;
+}

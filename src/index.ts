@@ -1,0 +1,31 @@
+/** The public exports of the package. */
+
+export {
+  DEFAULT_CONFIG,
+  type DeviceName,
+  type Precision,
+  type Sampling,
+  type StateReset,
+  type TrainingConfig,
+} from './config.js';
+export { type Corpus, corpusFromText, loadCorpus, type LoadCorpusOptions } from './corpus.js';
+export { type ErrorCode, GruError } from './errors.js';
+export type {
+  CheckpointEvent,
+  EndEvent,
+  EpochEvent,
+  ErrorEvent,
+  ProgressEvent,
+  SampleEvent,
+  StartEvent,
+  TrainEvent,
+} from './events.js';
+export type { GenerateOptions } from './generator.js';
+export { type Evaluation, LanguageModel, type LoadOptions } from './model.js';
+export type { CorpusInfo, ModelMetadata, SavedConfig } from './model-file.js';
+export { CancelFlag, Network } from './native.js';
+export { perplexity } from './perplexity.js';
+export type { SamplingOptions } from './sampling.js';
+export { RESUMABLE, type TrainOptions } from './setup.js';
+export { train, TrainingRun } from './train.js';
+export { Vocabulary } from './vocabulary.js';

@@ -1,0 +1,159 @@
+/** A trained model: parameters, vocabulary and what is known of their origin; loads, saves, writes, evaluates. */
+
+import { chooseDevice } from './device.js';
+import type { DeviceName } from './config.js';
+import { GruError } from './errors.js';
+import { type GenerateOptions, generate, generateText } from './generator.js';
+import { writeAtomically } from './atomic-file.js';
+import { encodeFile, type ModelContent, type ModelMetadata, readModelFile } from './model-file.js';
+import { Network } from './native.js';
+import { perplexity } from './perplexity.js';
+import type { Vocabulary } from './vocabulary.js';
+
+/** Where and how a model is loaded. */
+export interface LoadOptions {
+  /** `auto` if not given. */
+  device?: DeviceName;
+  /** Threads of the CPU backend. */
+  threads?: number;
+  /** JSON array of characters in id order, for a file that holds none. */
+  vocabulary?: string;
+}
+
+/** How well a model predicts a text. */
+export interface Evaluation {
+  perplexity: number;
+  /** Cross-entropy in nats, summed. */
+  lossSum: number;
+  /** Number of predictions: one less than characters. */
+  tokens: number;
+}
+
+/** Steps of one piece of an evaluation; the state is carried across, so that it changes no result. */
+const EVALUATION_STEPS = 256;
+
+/** A model that can write and evaluate text. Dispose of it to free its memory early. */
+export class LanguageModel {
+  readonly vocabulary: Vocabulary;
+  /** Origin of the model; undefined for a file made by another program. */
+  readonly metadata: ModelMetadata | undefined;
+  readonly #content: ModelContent;
+  readonly #network: Network;
+
+  private constructor(content: ModelContent, network: Network) {
+    this.#content = content;
+    this.#network = network;
+    this.vocabulary = content.vocabulary;
+    this.metadata = content.metadata;
+  }
+
+  /**
+   * Loads `model.safetensors`, or the one inside a directory.
+   *
+   * @throws GruError GRU_MODEL, GRU_VOCABULARY, GRU_DEVICE
+   */
+  static async load(path: string, options: LoadOptions = {}): Promise<LanguageModel> {
+    return LanguageModel.fromContent(await readModelFile(path, options.vocabulary), options);
+  }
+
+  /** A model from what a file holds. */
+  static async fromContent(content: ModelContent, options: LoadOptions = {}): Promise<LanguageModel> {
+    const { vocabSize, hiddenSize, candidateBias, parameters } = content;
+    const network = new Network({
+      vocabSize,
+      hiddenSize,
+      batchSize: 1,
+      numSteps: EVALUATION_STEPS,
+      candidateBias,
+      device: chooseDevice(options.device ?? 'auto', 'fp32'),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+    });
+    await network.setParameters(parameters);
+    return new LanguageModel(content, network);
+  }
+
+  /** Number of characters it knows. */
+  get vocabSize(): number {
+    return this.vocabulary.size;
+  }
+
+  /** Number of hidden units. */
+  get hiddenSize(): number {
+    return this.#content.hiddenSize;
+  }
+
+  /** Number of parameters. */
+  get parameterCount(): number {
+    return this.#content.parameters.length;
+  }
+
+  /**
+   * Writes a text: the prefix and what follows it.
+   *
+   * @throws GruError GRU_VOCABULARY, GRU_USAGE
+   */
+  generate(prefix: string, options: GenerateOptions = {}): Promise<string> {
+    return generateText(this.#network, this.vocabulary, prefix, options);
+  }
+
+  /** Writes a text character by character, without the prefix. */
+  stream(prefix: string, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
+    return generate(this.#network, this.vocabulary, prefix, options);
+  }
+
+  /**
+   * Perplexity of a text under the model: one lane from the zero state, every character but the first
+   * predicted, the state never reset.
+   *
+   * @throws GruError GRU_VOCABULARY for characters that the model does not know, GRU_CORPUS_TOO_SHORT
+   */
+  async evaluate(text: string): Promise<Evaluation> {
+    const ids = this.vocabulary.encode(text, 'the text');
+    if (ids.length < 2) {
+      throw new GruError(
+        'GRU_CORPUS_TOO_SHORT',
+        `expected a text of at least 2 characters to evaluate, received ${ids.length}`,
+        'A prediction needs a character before it.',
+      );
+    }
+    await this.#network.loadCorpus(ids);
+    await this.#network.setState(new Float32Array(this.hiddenSize));
+    const tokens = ids.length - 1;
+    let lossSum = 0;
+    for (let start = 0; start < tokens; ) {
+      const numSteps = Math.min(EVALUATION_STEPS, tokens - start);
+      const pieces = Math.floor((tokens - start) / numSteps);
+      const starts = Int32Array.from({ length: pieces }, (_, piece) => start + piece * numSteps);
+      const plan = { starts, numSteps, learningRate: new Float32Array(), maxGradNorm: 1, carryState: true };
+      const result = await this.#network.evaluate(plan);
+      for (const loss of result.lossSum) lossSum += loss;
+      start += pieces * numSteps;
+    }
+    return { perplexity: perplexity(lossSum, tokens), lossSum, tokens };
+  }
+
+  /**
+   * Writes a model file, whole or not at all.
+   *
+   * @throws GruError GRU_IO; GRU_MODEL when the model came from another program's file
+   */
+  async save(path: string): Promise<void> {
+    if (this.metadata === undefined) {
+      throw new GruError(
+        'GRU_MODEL',
+        'expected a model trained by gru-native, received one loaded from another program',
+        'Its file can be copied as it is.',
+      );
+    }
+    await writeAtomically(path, encodeFile(this.#content, this.metadata));
+  }
+
+  /** Frees the network. Idempotent. */
+  dispose(): void {
+    this.#network.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+}

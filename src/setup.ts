@@ -1,0 +1,228 @@
+/**
+ * What a training run is made of: resolves the options, against a checkpoint when resuming, and puts
+ * vocabulary, network, trainer and output directory together. Everything that can be wrong with a run is
+ * found here, before the first update.
+ */
+
+import { updatesPerEpoch } from './batches.js';
+import { CheckpointWriter, type ResumePoint, readResumePoint } from './checkpoint.js';
+import { CONFIG_KEYS, resolveConfig, type TrainingConfig } from './config.js';
+import type { Corpus } from './corpus.js';
+import { chooseDevice } from './device.js';
+import { GruError } from './errors.js';
+import type { StartEvent } from './events.js';
+import { type ModelContent, type ModelMetadata, newMetadata, readModelFile } from './model-file.js';
+import { Network } from './native.js';
+import { Trainer } from './trainer.js';
+import { Vocabulary } from './vocabulary.js';
+
+/** What to train on, how, and where to keep it. Options left out have the book chapter's values. */
+export interface TrainOptions extends Partial<TrainingConfig> {
+  corpus: Corpus;
+  /** Directory for model, checkpoints and event log; nothing is saved without one. */
+  out?: string;
+  /** Replace a model that is already in `out`. */
+  overwrite?: boolean;
+  /** Go on from the checkpoint in `out`; of the options only {@link RESUMABLE} may change. */
+  resume?: boolean;
+  /** A model file whose parameters and vocabulary the run begins with. */
+  initFrom?: string;
+  /** How the user named the corpus, remembered for resuming; the corpus's name if not given. */
+  source?: string;
+  /** Stops after the running update; a checkpoint is saved if there is an `out`. */
+  signal?: AbortSignal;
+}
+
+/** Options that a resumed run may be given anew: they change no number of what comes. */
+export const RESUMABLE: readonly (keyof TrainingConfig)[] = [
+  'epochs',
+  'reportEvery',
+  'sampleLength',
+  'prefixes',
+  'device',
+  'threads',
+];
+
+/** A run put together. */
+export interface RunParts {
+  config: TrainingConfig;
+  corpus: Corpus;
+  /** How the user named the corpus. */
+  source: string;
+  content: Omit<ModelContent, 'parameters' | 'state' | 'metadata'>;
+  network: Network;
+  trainer: Trainer;
+  writer: CheckpointWriter | undefined;
+  start: StartEvent;
+}
+
+/**
+ * Puts a run together.
+ *
+ * @throws GruError for anything that is wrong with options, corpus, device, checkpoint or output directory
+ */
+export async function prepareRun(options: TrainOptions): Promise<RunParts> {
+  const { corpus, out, overwrite = false, source = corpus.name } = options;
+  const given = givenConfig(options);
+  resolveConfig(given); // what is out of range is said before anything is read
+  const resumed = options.resume ? await readResumePoint(outOf(options)) : undefined;
+  const initial =
+    resumed ?? (options.initFrom === undefined ? undefined : await readModelFile(options.initFrom));
+  if (resumed !== undefined) checkResumed(resumed, given, options);
+  if (initial !== undefined && given.hiddenSize !== undefined && given.hiddenSize !== initial.hiddenSize) {
+    throw differs('the hidden size of the model to begin with', initial.hiddenSize, given.hiddenSize);
+  }
+  const config = resolveConfig({
+    ...resumed?.metadata.config,
+    ...given,
+    ...(initial === undefined ? {} : { hiddenSize: initial.hiddenSize }),
+  });
+  const device = chooseDevice(config.device, config.precision);
+  const vocabulary = initial?.vocabulary ?? Vocabulary.fromText(corpus.text);
+  const ids = vocabulary.encode(corpus.text, `corpus ${corpus.name}`);
+  const updates = updatesPerEpoch(ids.length, config);
+  const notices: string[] = [];
+  if (corpus.characters < corpus.totalCharacters) {
+    notices.push(
+      `using the first ${corpus.characters} of ${corpus.totalCharacters} characters; --max-chars all uses all of them`,
+    );
+  }
+  if (
+    given.prefixes === undefined &&
+    resumed === undefined &&
+    !config.prefixes.every((text) => vocabulary.covers(text))
+  ) {
+    config.prefixes = prefixesFrom(corpus.text);
+    notices.push(
+      `the default prefixes are not in this text; using ${config.prefixes.join(', ')} from it (--prefix sets others)`,
+    );
+  }
+  for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix "${prefix}"`);
+  const position = resumed?.metadata.trainer.position;
+  if (position !== undefined && position.epochs >= config.epochs) {
+    notices.push(`${position.epochs} epochs are done already, and --epochs, the total, is ${config.epochs}`);
+  }
+
+  const content = {
+    vocabulary,
+    vocabSize: vocabulary.size,
+    hiddenSize: config.hiddenSize,
+    candidateBias: initial?.candidateBias ?? false,
+  };
+  const { vocabSize, hiddenSize, candidateBias } = content;
+  const { batchSize, numSteps, threads } = config;
+  const network = new Network({
+    vocabSize,
+    hiddenSize,
+    candidateBias,
+    batchSize,
+    numSteps,
+    device,
+    ...(threads === 'auto' ? {} : { threads }),
+  });
+  let writer: CheckpointWriter | undefined;
+  try {
+    await network.loadCorpus(ids);
+    if (initial === undefined) await network.initialize(config.seed, config.initScale);
+    else await network.setParameters(initial.parameters);
+    if (resumed !== undefined) await network.setState(resumed.state);
+    if (out !== undefined) writer = await CheckpointWriter.open(out, overwrite, resumed?.metadata.trainer);
+  } catch (thrown) {
+    network.dispose();
+    throw thrown;
+  }
+  const trainer = new Trainer({
+    network,
+    vocabulary,
+    corpusLength: ids.length,
+    config,
+    ...(position === undefined ? {} : { position }),
+  });
+  const { name, characters, totalCharacters, sha256 } = corpus;
+  const start: StartEvent = {
+    type: 'start',
+    config,
+    corpus: { name, characters, totalCharacters, vocabSize, sha256 },
+    device,
+    parameters: network.parameterCount,
+    precision: config.precision,
+    threads: network.threads,
+    updatesPerEpoch: updates,
+    epochsDone: trainer.position.epochs,
+    notices,
+  };
+  return { config, corpus, source, content, network, trainer, writer, start };
+}
+
+/** What is saved with the model of a run as it is now. */
+export function metadataOf({ config, corpus, content, trainer }: RunParts): ModelMetadata {
+  const { device: _device, threads: _threads, ...saved } = config;
+  const { name, characters, sha256 } = corpus;
+  const { epochs, perplexity } = trainer.position;
+  return newMetadata({
+    hiddenSize: content.hiddenSize,
+    vocabulary: content.vocabulary.characters,
+    corpus: { name, characters, sha256 },
+    config: saved,
+    epochs,
+    perplexity,
+  });
+}
+
+/** The training options among all options, without those that were left undefined. */
+function givenConfig(options: TrainOptions): Partial<TrainingConfig> {
+  const given = CONFIG_KEYS.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]);
+  return Object.fromEntries(given) as Partial<TrainingConfig>;
+}
+
+function outOf({ out }: TrainOptions): string {
+  if (out !== undefined) return out;
+  throw new GruError(
+    'GRU_USAGE',
+    'expected an output directory to resume from, received none',
+    'Name it with out.',
+  );
+}
+
+/** A run goes on only over the same text, by the same rules. */
+function checkResumed(
+  { metadata }: ResumePoint,
+  given: Partial<TrainingConfig>,
+  { corpus, initFrom }: TrainOptions,
+): void {
+  if (initFrom !== undefined) {
+    throw new GruError(
+      'GRU_USAGE',
+      'expected either resume or initFrom, received both',
+      'Leave out one of them.',
+    );
+  }
+  if (metadata.corpus.sha256 !== corpus.sha256) {
+    throw new GruError(
+      'GRU_CORPUS',
+      `expected the corpus of the checkpoint, ${metadata.corpus.name} (${metadata.corpus.characters} characters, SHA-256 ${metadata.corpus.sha256.slice(0, 12)}…), received ${corpus.name} (${corpus.characters} characters, ${corpus.sha256.slice(0, 12)}…)`,
+      'To go on with another text, begin a new run from the weights: --init-from MODEL with another --out.',
+    );
+  }
+  const saved = metadata.config as Partial<TrainingConfig>;
+  for (const key of CONFIG_KEYS) {
+    if (RESUMABLE.includes(key) || given[key] === undefined || given[key] === saved[key]) continue;
+    throw differs(`the checkpoint's ${key}`, saved[key], given[key]);
+  }
+}
+
+function differs(what: string, expected: unknown, received: unknown): GruError {
+  return new GruError(
+    'GRU_USAGE',
+    `expected ${what}, ${String(expected)}, received ${String(received)}`,
+    'Leave that option out, or begin a new run.',
+  );
+}
+
+/** The first two characters of three lines of a text whose lines have become words: beginning, third, two thirds. */
+function prefixesFrom(text: string): string[] {
+  const lines = text.split(' ').filter((line) => [...line.slice(0, 4)].length >= 2);
+  if (lines.length === 0) return [[...text.slice(0, 4)].slice(0, 2).join('')];
+  const chosen = [0, 1, 2].map((third) => lines[Math.floor((third * lines.length) / 3)] as string);
+  return [...new Set(chosen.map((line) => [...line.slice(0, 4)].slice(0, 2).join('')))];
+}

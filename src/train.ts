@@ -1,0 +1,123 @@
+/**
+ * A training run from beginning to end: loops over the epochs, publishes the one stream of events that
+ * everything else subscribes to, and saves between them. What a run is made of is put together in setup.ts.
+ */
+
+import type { CheckpointWriter } from './checkpoint.js';
+import { GruError, toGruError } from './errors.js';
+import type { CheckpointEvent, TrainEvent } from './events.js';
+import { LanguageModel } from './model.js';
+import { reportsAfter } from './schedule.js';
+import { metadataOf, prepareRun, type RunParts, type TrainOptions } from './setup.js';
+
+/** A run: iterate it once for its events, then ask it for the model. */
+export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
+  readonly #options: TrainOptions;
+  #begun = false;
+  #parts: RunParts | undefined;
+
+  constructor(options: TrainOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The events, in order: start; for every epoch progress and epoch; at reports sample and checkpoint; end.
+   *
+   * @throws GruError among others GRU_DIVERGED, and GRU_INTERRUPTED when the signal stopped the run
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, void, void> {
+    if (this.#begun) {
+      throw new GruError('GRU_USAGE', 'expected to be iterated once, received a second iteration');
+    }
+    this.#begun = true;
+    try {
+      this.#parts = await prepareRun(this.#options);
+      yield* this.#runEpochs(this.#parts);
+    } catch (thrown) {
+      throw toGruError(thrown);
+    }
+  }
+
+  async *#runEpochs(parts: RunParts): AsyncGenerator<TrainEvent, void, void> {
+    const { trainer, config, writer, start } = parts;
+    const { signal } = this.#options;
+    const publish = <Event extends TrainEvent>(event: Event): Event => {
+      if (event.type !== 'progress') writer?.log.append(event);
+      return event;
+    };
+    let saved = this.#options.resume === true;
+    try {
+      yield publish(start);
+      while (trainer.position.epochs < config.epochs && !signal?.aborted) {
+        saved = false;
+        for await (const event of trainer.epoch(signal)) yield publish(event);
+        if (signal?.aborted || !reportsAfter(config, trainer.position.epochs)) continue;
+        if (writer !== undefined) yield publish(await save(parts, writer));
+        saved = true;
+      }
+      if (writer !== undefined && !saved) yield publish(await save(parts, writer));
+      const { epochs, perplexity, seconds } = trainer.position;
+      if (epochs < config.epochs) throw interrupted(parts);
+      yield publish({ type: 'end', epochs, perplexity, seconds, path: writer?.path ?? null });
+    } finally {
+      writer?.log.close();
+    }
+  }
+
+  /**
+   * The model as it is now: after the events have ended, the trained one.
+   *
+   * @throws GruError GRU_USAGE before the first event
+   */
+  async model(): Promise<LanguageModel> {
+    if (this.#parts === undefined) {
+      throw new GruError(
+        'GRU_USAGE',
+        'expected a run that has begun, received one that was not iterated yet',
+      );
+    }
+    const { trainer, content, config } = this.#parts;
+    const { parameters } = await trainer.snapshot();
+    const model = { ...content, parameters, state: undefined, metadata: metadataOf(this.#parts) };
+    return LanguageModel.fromContent(model, { device: config.device });
+  }
+
+  /** Stops the native side and frees its memory. Idempotent. */
+  dispose(): void {
+    this.#parts?.network.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+}
+
+/**
+ * Trains a model.
+ *
+ * @example
+ * for await (const event of train({ corpus, epochs: 20 })) {
+ *   if (event.type === 'epoch') console.log(event.epoch, event.perplexity);
+ * }
+ */
+export function train(options: TrainOptions): TrainingRun {
+  return new TrainingRun(options);
+}
+
+async function save(parts: RunParts, writer: CheckpointWriter): Promise<CheckpointEvent> {
+  const snapshot = await parts.trainer.snapshot();
+  await writer.save(parts.content, metadataOf(parts), snapshot, parts.source);
+  return { type: 'checkpoint', epoch: snapshot.position.epochs, path: writer.path };
+}
+
+function interrupted({ trainer, writer, config }: RunParts): GruError {
+  const { epochs, lossSums } = trainer.position;
+  const done = `${epochs} of ${config.epochs} epochs and ${lossSums.length} of ${trainer.updatesPerEpoch} updates`;
+  return new GruError(
+    'GRU_INTERRUPTED',
+    `expected to train ${config.epochs} epochs, received a request to stop after ${done}`,
+    writer === undefined
+      ? 'Nothing was saved, as no output directory was given.'
+      : `All of it is saved in ${writer.path}.`,
+  );
+}

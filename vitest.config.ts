@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // The addon runs in processes of their own: a crash of one file is seen and spoils no other.
+    pool: 'forks',
+    testTimeout: 30_000,
+  },
+});
