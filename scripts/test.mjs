@@ -1,0 +1,101 @@
+/**
+ * Runs every test of the project: cargo's, then vitest's against the addon built from this tree. Prints
+ * `N passed, N failed, N skipped` last, and fails if a test or a runner failed or if fewer tests ran than
+ * scripts/minimum-tests.json says. With --long, the long campaigns too.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const long = process.argv.includes('--long');
+const minimum = JSON.parse(readFileSync(new URL('./minimum-tests.json', import.meta.url), 'utf8'));
+
+/** Runs a command, its output passed through as it comes; with `capture`, stdout is returned at the end. */
+function run(command, args, { capture = false, env = {} } = {}) {
+  const stdio = ['ignore', capture ? 'pipe' : 'inherit', 'inherit'];
+  const result = spawnSync(command, args, {
+    stdio,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    env: { ...process.env, ...env },
+  });
+  if (result.error) throw result.error;
+  return { code: result.status ?? 1, stdout: result.stdout ?? '' };
+}
+
+/** cargo's tests, counted from the closing line of each of its runners. */
+function cargoTests() {
+  const args = [
+    'test',
+    '--workspace',
+    '--locked',
+    '--no-fail-fast',
+    '--',
+    ...(long ? ['--include-ignored'] : []),
+  ];
+  const { code, stdout } = run('cargo', args, { capture: true });
+  process.stdout.write(stdout);
+  const counts = { name: 'cargo', code, passed: 0, failed: 0, skipped: 0 };
+  for (const [, passed, failed, ignored] of stdout.matchAll(
+    /^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm,
+  )) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return counts;
+}
+
+/** vitest's tests, counted from its JSON report. A file that does not load counts as one failure. */
+function vitestTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'gru-native-test-'));
+  const report = join(folder, 'report.json');
+  const args = ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`];
+  const { code } = run('npx', args, { env: long ? { GRU_LONG: '1' } : {} });
+  const counts = { name: 'vitest', code, passed: 0, failed: 0, skipped: 0 };
+  try {
+    const results = JSON.parse(readFileSync(report, 'utf8'));
+    counts.passed = results.numPassedTests;
+    counts.failed = results.numFailedTests;
+    counts.skipped = results.numPendingTests + results.numTodoTests;
+    counts.failed += results.testResults.filter(
+      (file) => file.status === 'failed' && file.assertionResults.length === 0,
+    ).length;
+    for (const file of results.testResults) {
+      for (const test of file.assertionResults) {
+        if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
+      }
+    }
+  } catch (error) {
+    console.error(`vitest left no report: ${error.message}`);
+    counts.failed += 1;
+  }
+  rmSync(folder, { recursive: true });
+  return counts;
+}
+
+if (run('npm', ['run', '--silent', 'build']).code !== 0) {
+  console.error('the build failed');
+  console.log('0 passed, 1 failed');
+  process.exit(1);
+}
+const runners = [cargoTests(), vitestTests()];
+const problems = [];
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const runner of runners) {
+  const { name, code, passed, failed } = runner;
+  for (const key of Object.keys(sum)) sum[key] += runner[key];
+  if (code !== 0 && failed === 0) {
+    problems.push(`${name} exited with ${code} although no test failed`);
+    sum.failed += 1;
+  }
+  if (passed + failed < minimum[name]) {
+    problems.push(`${name} ran ${passed + failed} tests, at least ${minimum[name]} were expected`);
+    sum.failed += 1;
+  }
+}
+for (const problem of problems) console.error(problem);
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+process.exitCode = sum.failed > 0 ? 1 : 0;

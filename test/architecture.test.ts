@@ -1,0 +1,115 @@
+/** The arrows of ARCHITECTURE.md, read from the imports; and the size of files. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
+const ORDER = [
+  'errors.ts',
+  'package-version.ts',
+  'config.ts',
+  'random.ts',
+  'perplexity.ts',
+  'clipping.ts',
+  'schedule.ts',
+  'batches.ts',
+  'vocabulary.ts',
+  'events.ts',
+  'download.ts',
+  'zip.ts',
+  'named-corpora.ts',
+  'corpus.ts',
+  'device.ts',
+  'native.ts',
+  'sampling.ts',
+  'generator.ts',
+  'trainer.ts',
+  'atomic-file.ts',
+  'event-log.ts',
+  'model-file.ts',
+  'model.ts',
+  'checkpoint.ts',
+  'setup.ts',
+  'train.ts',
+  'index.ts',
+  'cli/exit.ts',
+  'cli/table.ts',
+  'cli/options.ts',
+  'cli/stop.ts',
+  'cli/views.ts',
+  'cli/train.ts',
+  'cli/generate.ts',
+  'cli/eval.ts',
+  'cli/inspect.ts',
+  'cli/corpus.ts',
+  'cli/doctor.ts',
+  'cli/main.ts',
+];
+
+/** Files under a folder of the project with one of the endings. */
+function filesOf(folder: string, ...endings: string[]): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => endings.some((ending) => name.endsWith(ending)))
+    .map((name) => join(folder, name).replaceAll('\\', '/'));
+}
+
+/** Modules that a TypeScript file imports, statically or not. */
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(ROOT, file), 'utf8');
+  return [...source.matchAll(/(?:\bfrom|\bimport\(?)\s*'([^']+)'/g)].map((match) => match[1] as string);
+}
+
+describe('src/', () => {
+  const files = filesOf('src', '.ts').map((file) => file.slice('src/'.length));
+
+  test('every file has its place in the order', () => {
+    expect(files.toSorted()).toEqual(ORDER.toSorted());
+  });
+
+  test.each(files)('%s imports only from below', (file) => {
+    for (const target of importsOf(join('src', file)).filter((name) => name.startsWith('.'))) {
+      const path = relative(join(ROOT, 'src'), resolve(ROOT, 'src', dirname(file), target)).replace(
+        /\.js$/,
+        '.ts',
+      );
+      if (path === join('..', 'index.ts')) {
+        expect(file, 'only native.ts may name the binding').toBe('native.ts');
+        continue;
+      }
+      expect(ORDER.indexOf(path), `${file} imports ${path}`).toBeGreaterThanOrEqual(0);
+      expect(ORDER.indexOf(path), `${file} imports ${path}`).toBeLessThan(ORDER.indexOf(file));
+    }
+  });
+
+  test('only native.ts loads the addon, only the CLI knows commander, only zip.ts fflate', () => {
+    for (const file of files) {
+      const source = readFileSync(join(ROOT, 'src', file), 'utf8');
+      if (file !== 'native.ts') expect(source, file).not.toMatch(/\.node['"`]/);
+      const imports = importsOf(join('src', file));
+      if (!file.startsWith('cli/')) expect(imports, file).not.toContain('commander');
+      if (file !== 'zip.ts') expect(imports, file).not.toContain('fflate');
+    }
+  });
+});
+
+test('only gru-napi names napi, and it does no arithmetic of its own', () => {
+  for (const file of filesOf('crates', '.rs', 'Cargo.toml').filter((name) => !name.includes('gru-napi'))) {
+    expect(readFileSync(join(ROOT, file), 'utf8'), file).not.toMatch(/\bnapi(::|\.workspace|_derive)/);
+  }
+  const manifest = readFileSync(join(ROOT, 'crates/gru-napi/Cargo.toml'), 'utf8');
+  expect(manifest).not.toMatch(/\b(gemm|pulp|rayon)\b/);
+});
+
+test('no file is longer than 500 lines', () => {
+  const sources = [
+    ...['src', 'test', 'bench', 'scripts'].flatMap((folder) => filesOf(folder, '.ts', '.mjs', '.py', '.sh')),
+    ...filesOf('crates', '.rs'),
+  ];
+  expect(sources.length).toBeGreaterThan(60);
+  for (const file of sources) {
+    expect(readFileSync(join(ROOT, file), 'utf8').split('\n').length, file).toBeLessThanOrEqual(500);
+  }
+});

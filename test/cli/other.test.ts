@@ -1,0 +1,115 @@
+/** The commands that only read: generate's sampling, eval, inspect, corpus, doctor, help. */
+
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { folder, run, SMALL, start } from './command.js';
+
+async function trained(): Promise<string> {
+  const cwd = folder();
+  expect(await run(cwd, 'train', '--epochs', '2', ...SMALL)).toMatchObject({ code: 0 });
+  return cwd;
+}
+
+test('generate samples by its seed, and as JSON', async () => {
+  const cwd = await trained();
+  const write = async (...options: string[]) =>
+    (await run(cwd, 'generate', '--prefix', '车', '--length', '40', ...options)).stdout;
+  const sampled = await write('--temperature', '1', '--seed', '3');
+  expect(await write('--temperature', '1', '--seed', '3')).toBe(sampled);
+  expect(await write('--temperature', '1', '--seed', '4')).not.toBe(sampled);
+  expect(await write('--temperature', '1', '--top-k', '1')).toBe(await write());
+  expect(JSON.parse(await write('--json'))).toMatchObject({
+    v: 1,
+    type: 'sample',
+    prefix: '车',
+    text: (await write()).slice(0, -1),
+  });
+  expect(await write('--length', '0')).toBe('车\n');
+});
+
+test('a reader that has seen enough ends generate quietly', async () => {
+  const running = start(await trained(), ['generate', '--length', '1000000']);
+  await running.printed('末班');
+  running.child.stdout?.destroy();
+  expect(await running.finished).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('eval tells the perplexity over n - 1 predictions', async () => {
+  const cwd = await trained();
+  writeFileSync(join(cwd, 'text.txt'), '车站\n车站');
+  const result = await run(cwd, 'eval', 'gru-model', 'text.txt', '--json');
+  const [event] = result.events() as [{ perplexity: number; lossSum: number; tokens: number }];
+  expect(event).toMatchObject({ v: 1, type: 'evaluation', tokens: 4 });
+  expect(event.perplexity).toBeCloseTo(Math.exp(event.lossSum / 4), 10);
+  expect((await run(cwd, 'eval', 'gru-model', 'text.txt')).stdout).toMatch(
+    /^perplexity [\d.]+ \([\d.]+ nats a character, 4 predictions\)\n$/,
+  );
+  writeFileSync(join(cwd, 'unknown.txt'), '车x站');
+  expect(await run(cwd, 'eval', 'gru-model', 'unknown.txt')).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/"x" \(U\+0078\) at position 2/),
+  });
+});
+
+test('inspect tells what the file holds', async () => {
+  const cwd = await trained();
+  const text = (await run(cwd, 'inspect')).stdout;
+  for (const part of [/hidden size +16/, /corpus +songs, 600 characters/, /epochs +2 of 2/, /gru-native \d/])
+    expect(text).toMatch(part);
+  const [facts] = (await run(cwd, 'inspect', '--json')).events();
+  expect(facts).toMatchObject({
+    hiddenSize: 16,
+    metadata: { cell: 'gru-reset-after', formatVersion: 1, epochs: 2 },
+  });
+});
+
+test('corpus list and check', async () => {
+  const cwd = folder();
+  const list = (await run(cwd, 'corpus', 'list')).stdout;
+  expect(list).toMatch(/^songs\n/m);
+  expect(list).toMatch(/^jaychou\n/m);
+  const check = await run(cwd, 'corpus', 'check', 'songs');
+  expect(check.stdout).toMatch(/20,000 used of 24,002/);
+  expect(
+    (await run(cwd, 'corpus', 'check', 'songs', '--max-chars', 'all', '--json')).events()[0],
+  ).toMatchObject({ characters: 24002 });
+});
+
+test('corpus fetch --offline says what is missing', async () => {
+  const cwd = folder();
+  const running = start(cwd, ['corpus', 'fetch', 'jaychou', '--offline'], '', {
+    GRU_NATIVE_CACHE: join(cwd, 'cache'),
+    GRU_NATIVE_JAYCHOU: '',
+  });
+  const result = await running.finished;
+  expect(result).toMatchObject({ code: 3, stdout: '' });
+  expect(existsSync(join(cwd, 'cache'))).toBe(false);
+});
+
+test('doctor says that training runs here', async () => {
+  const cwd = folder();
+  const result = await run(cwd, 'doctor');
+  expect(result.code).toBe(0);
+  expect(result.stdout).toMatch(/training runs here, on the CPU/);
+  expect((await run(cwd, 'doctor', '--json')).events()[0]).toMatchObject({
+    cpu: { threads: expect.any(Number) },
+  });
+});
+
+test('help and version answer without loading the addon', async () => {
+  const cwd = folder();
+  const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere', NODE_OPTIONS: '--no-addons' };
+  expect(await start(cwd, ['--help'], '', env).finished).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/Commands:[\s\S]*train[\s\S]*Exit codes/),
+  });
+  expect(await start(cwd, ['train', '--help'], '', env).finished).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/--num-steps <n> .*\(default: 35\)/s),
+  });
+  expect(await start(cwd, ['--version'], '', env).finished).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+  });
+});
