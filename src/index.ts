@@ -8,7 +8,7 @@ export {
   type StateReset,
   type TrainingConfig,
 } from './config.js';
-export { type Corpus, corpusFromText, loadCorpus, type LoadCorpusOptions } from './corpus.js';
+export { type Corpus, corpusFromText, type LoadCorpusOptions, loadCorpus } from './corpus.js';
 export { type ErrorCode, GruError } from './errors.js';
 export type {
   CheckpointEvent,
@@ -27,5 +27,5 @@ export { CancelFlag, Network } from './native.js';
 export { perplexity } from './perplexity.js';
 export type { SamplingOptions } from './sampling.js';
 export { RESUMABLE, type TrainOptions } from './setup.js';
-export { train, TrainingRun } from './train.js';
+export { TrainingRun, train } from './train.js';
 export { Vocabulary } from './vocabulary.js';

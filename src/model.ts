@@ -1,10 +1,10 @@
 /** A trained model: parameters, vocabulary and what is known of their origin; loads, saves, writes, evaluates. */
 
-import { chooseDevice } from './device.js';
+import { writeAtomically } from './atomic-file.js';
 import type { DeviceName } from './config.js';
+import { chooseDevice } from './device.js';
 import { GruError } from './errors.js';
 import { type GenerateOptions, generate, generateText } from './generator.js';
-import { writeAtomically } from './atomic-file.js';
 import { encodeFile, type ModelContent, type ModelMetadata, readModelFile } from './model-file.js';
 import { Network } from './native.js';
 import { perplexity } from './perplexity.js';

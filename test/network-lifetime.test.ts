@@ -209,7 +209,7 @@ describe('a process', () => {
       const promises = Array.from({ length: 50 }, () => new Network(options).initialize(0, 0.1));
       console.log(networks());
       (async () => {
-        for (let i = 0; i < 50 && networks() > 1; i++) {
+        for (let i = 0; i < 300 && networks() > 1; i++) {
           gc();
           await new Promise((resolve) => setTimeout(resolve, 20));
         }

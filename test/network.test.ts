@@ -213,13 +213,13 @@ describe('model files', () => {
     }
   });
 
-  it.each<[object, string, string]>([
-    [{ parameters: parameters.slice(1) }, 'GRU_USAGE', 'expected 2160 elements in parameters, received 2159'],
-    [{ vocabSize: 0 }, 'GRU_USAGE', 'as vocabSize, received 0'],
-    [{ hiddenSize: 2 ** 31 - 1 }, 'GRU_USAGE', 'expected vocabSize * 3 * hiddenSize from 1 to 2147483647'],
-    [{ metadata: undefined }, 'GRU_USAGE', 'expected a string as metadata, received undefined'],
-    [{ state: new Float32Array(20) }, 'GRU_MODEL', 'expected a state of rows of 19, received 20'],
-  ])('are not made of wrong contents: %o', (changes, code, message) => {
+  it.each<[code: string, message: string, changes: object]>([
+    ['GRU_USAGE', 'expected 2160 elements in parameters, received 2159', { parameters: parameters.slice(1) }],
+    ['GRU_USAGE', 'as vocabSize, received 0', { vocabSize: 0 }],
+    ['GRU_USAGE', 'expected vocabSize * 3 * hiddenSize from 1 to 2147483647', { hiddenSize: 2 ** 31 - 1 }],
+    ['GRU_USAGE', 'expected a string as metadata, received undefined', { metadata: undefined }],
+    ['GRU_MODEL', 'expected a state of rows of 19, received 20', { state: new Float32Array(20) }],
+  ])('are not made of wrong contents: %s, %s', (code, message, changes) => {
     const encode = () => native.encodeModel({ ...model, ...changes } as typeof model);
     expect(failure(encode)).toMatchObject({ code, message: expect.stringContaining(message) });
     expect(failure(() => native.decodeModel('bytes' as never))).toMatchObject({ code: 'GRU_USAGE' });

@@ -32,14 +32,15 @@ export interface Running {
   printed: (text: string) => Promise<void>;
 }
 
-/** Starts `gru-native ...args` in `cwd`; `input` goes to its stdin. */
+/** Starts `gru-native ...args` in `cwd`; `input` goes to its stdin; `program` replaces the entry point. */
 export function start(
   cwd: string,
   args: readonly string[],
   input = '',
   env: NodeJS.ProcessEnv = {},
+  program: readonly string[] = [MAIN],
 ): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [...program, ...args], {
     cwd,
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { expect, test } from 'vitest';
-import { folder, run, SMALL } from './command.js';
+import { folder, run, SMALL, start } from './command.js';
 
 /** Files that the cases below name. */
 function prepare(cwd: string): void {

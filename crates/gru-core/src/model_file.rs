@@ -86,6 +86,7 @@ impl ModelFile {
     /// [`ModelFileError::Tensor`] when a length does not fit the sizes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
         let (vocab, hidden) = (self.vocab_size, self.hidden_size);
+        check_sizes(vocab, hidden)?;
         let layout = self.layout();
         check(self.parameters.len() == layout.len(), || {
             (format!("{} parameters", layout.len()), self.parameters.len().to_string())
@@ -156,17 +157,7 @@ impl ModelFile {
             })
         };
         let [vocab, hidden] = shape("output.weight")?;
-        let fits = Sizes {
-            vocab_size: vocab,
-            hidden_size: hidden,
-            batch_size: 1,
-            num_steps: 1,
-            candidate_bias: true,
-        };
-        fits.check().map_err(|error| ModelFileError::Tensor {
-            expected: "output.weight of [vocab_size, hidden_size]".into(),
-            received: error.to_string(),
-        })?;
+        check_sizes(vocab, hidden)?;
         let read = |name: &str, shape: &[usize]| read_tensor(&file, name, shape);
         let w_x = read(KNOWN[0], &[3 * hidden, vocab])?;
         let w_h = read(KNOWN[1], &[3 * hidden, hidden])?;
@@ -221,6 +212,15 @@ fn check(holds: bool, otherwise: impl Fn() -> (String, String)) -> Result<(), Mo
     }
     let (expected, received) = otherwise();
     Err(ModelFileError::Tensor { expected, received })
+}
+
+/// Sizes that no layout can hold must not reach one.
+fn check_sizes(vocab_size: usize, hidden_size: usize) -> Result<(), ModelFileError> {
+    let sizes = Sizes { vocab_size, hidden_size, batch_size: 1, num_steps: 1, candidate_bias: true };
+    sizes.check().map(|_| ()).map_err(|error| ModelFileError::Tensor {
+        expected: "output.weight of [vocab_size, hidden_size]".into(),
+        received: error.to_string(),
+    })
 }
 
 fn missing(name: &str) -> ModelFileError {
@@ -294,6 +294,14 @@ mod tests {
                     assert_eq!(file.parameters.len(), file.layout().len());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn sizes_of_zero_are_refused() {
+        for (vocab_size, hidden_size) in [(0, 3), (5, 0)] {
+            let file = ModelFile { vocab_size, hidden_size, parameters: vec![], ..example(false) };
+            assert!(matches!(file.encode().unwrap_err(), ModelFileError::Tensor { .. }));
         }
     }
 

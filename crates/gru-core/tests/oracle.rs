@@ -126,7 +126,8 @@ fn check_track(make: fn(Sizes) -> Box<dyn Backend>, tolerance: f64) {
     let reference = Reference::open("training-track.safetensors");
     let corpus: Vec<u32> = reference.read("corpus").iter().map(|&id| id as u32).collect();
     let (vocab_size, hidden_size) = (reference.shape("W_x")[0], reference.shape("W_h")[0]);
-    let (batch_size, num_steps) = (4, 6);
+    let (batch_size, num_steps) =
+        (reference.read("batch_size")[0] as usize, reference.read("num_steps")[0] as usize);
     let sizes = Sizes { vocab_size, hidden_size, batch_size, num_steps, candidate_bias: false };
     let mut backend = make(sizes);
     backend.set_parameters(&narrow(&reference.flat(""))).unwrap();
@@ -136,8 +137,8 @@ fn check_track(make: fn(Sizes) -> Box<dyn Backend>, tolerance: f64) {
         .flat_map(|update| (0..batch_size).map(move |lane| (lane * lane_length + update * num_steps) as u32))
         .collect();
     let (losses, norms) = (reference.read("losses"), reference.read("norms"));
-    let max_grad_norm = reference.read("max_grad_norm").first().map_or(5.0, |&norm| norm as f32);
-    let learning_rate = reference.read("learning_rate").first().map_or(0.2, |&rate| rate as f32);
+    let max_grad_norm = reference.read("max_grad_norm")[0] as f32;
+    let learning_rate = reference.read("learning_rate")[0] as f32;
     assert!(epoch.len() / batch_size < losses.len(), "the track must cross the end of an epoch");
     let clipped = norms.iter().filter(|&&norm| norm > f64::from(max_grad_norm)).count();
     assert!((1..norms.len()).contains(&clipped), "some updates must be clipped and some not");

@@ -32,6 +32,9 @@ use forward::{Activations, Batch};
 use memory::{Buffer, LINE};
 use std::sync::Arc;
 
+/// Most threads of one network.
+pub const MAX_THREADS: usize = 1024;
+
 /// Lanes that run through all steps as one task.
 const LANES: usize = 8;
 
@@ -123,8 +126,8 @@ impl CpuBackend {
     /// What [`Sizes::check`] finds; [`Error::OutOfMemory`]; [`Error::Threads`].
     pub fn new(sizes: Sizes, threads: usize) -> Result<Self, Error> {
         sizes.check()?;
-        if threads == 0 || threads > 1024 {
-            return Err(Error::Size { name: "threads", value: threads, max: 1024 });
+        if threads == 0 || threads > MAX_THREADS {
+            return Err(Error::Size { name: "threads", value: threads, max: MAX_THREADS });
         }
         let padded = Padded {
             hidden: sizes.hidden_size.next_multiple_of(LINE),

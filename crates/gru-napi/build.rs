@@ -1,0 +1,5 @@
+//! Passes napi's linker settings to the addon.
+
+fn main() {
+    napi_build::setup();
+}

@@ -1,0 +1,116 @@
+//! Errors as JavaScript sees them: an `Error` whose `code` is one of ours (src/errors.ts lists them all).
+
+use crate::worker::WorkError;
+use gru_core::model_file::ModelFileError;
+use napi::Status;
+
+/// The codes that come from the addon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// An argument is wrong.
+    Usage,
+    /// Bytes are not a model of this kind.
+    Model,
+    /// The device asked for is not in this build.
+    Device,
+    /// Memory could not be had.
+    OutOfMemory,
+    /// The network was disposed of.
+    Disposed,
+    /// A bug, or a system that gives no threads.
+    Internal,
+}
+
+impl AsRef<str> for Code {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Usage => "GRU_USAGE",
+            Self::Model => "GRU_MODEL",
+            Self::Device => "GRU_DEVICE",
+            Self::OutOfMemory => "GRU_OUT_OF_MEMORY",
+            Self::Disposed => "GRU_DISPOSED",
+            Self::Internal => "GRU_INTERNAL",
+        }
+    }
+}
+
+impl From<Status> for Code {
+    fn from(_: Status) -> Self {
+        Self::Internal
+    }
+}
+
+/// An error on its way to JavaScript.
+pub type Failure = napi::Error<Code>;
+
+/// The result of an exported function.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// A wrong argument.
+pub fn usage(message: String) -> Failure {
+    Failure::new(Code::Usage, message)
+}
+
+/// Checks the number of elements of an array, in gru-core's words.
+///
+/// # Errors
+/// When it is another.
+pub fn length(name: &'static str, expected: usize, received: usize) -> Result<()> {
+    if expected == received {
+        return Ok(());
+    }
+    Err(core(&gru_core::Error::Length { name, expected: expected.to_string(), received }))
+}
+
+/// A failed call of Node's own interface.
+pub fn internal(error: napi::Error) -> Failure {
+    Failure::new(Code::Internal, format!("expected Node to carry the call out, received {}", error.reason))
+}
+
+/// A panic with this text.
+pub fn panicked(text: &str) -> Failure {
+    Failure::new(Code::Internal, format!("internal error, please report it: {text}"))
+}
+
+/// An error of gru-core, its names spelled as JavaScript spells them.
+pub fn core(error: &gru_core::Error) -> Failure {
+    use gru_core::Error as Core;
+    let code = match error {
+        Core::Size { .. } | Core::Length { .. } | Core::Value { .. } | Core::NoCorpus => Code::Usage,
+        Core::OutOfMemory { .. } => Code::OutOfMemory,
+        Core::Threads { .. } => Code::Internal,
+    };
+    Failure::new(code, camel_case(&error.to_string()))
+}
+
+/// Bytes that are not a model.
+pub fn model(error: &ModelFileError) -> Failure {
+    Failure::new(Code::Model, error.to_string())
+}
+
+/// What a network's thread refused.
+pub fn work(error: WorkError) -> Failure {
+    match error {
+        WorkError::Backend(error) => core(&error),
+        WorkError::Disposed => {
+            Failure::new(Code::Disposed, "expected a network in use, received one that was disposed of")
+        }
+        WorkError::Panicked(text) => panicked(&text),
+        WorkError::Broken(text) => Failure::new(
+            Code::Internal,
+            format!("expected a sound network, received one that an internal error stopped: {text}"),
+        ),
+    }
+}
+
+/// `num_steps` becomes `numSteps`.
+fn camel_case(text: &str) -> String {
+    let mut words = text.split('_');
+    let first = words.next().unwrap_or_default().to_string();
+    words.fold(first, |mut joined, word| {
+        let mut letters = word.chars();
+        joined.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        joined.push_str(letters.as_str());
+        joined
+    })
+}

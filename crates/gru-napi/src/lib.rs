@@ -1,0 +1,38 @@
+//! The Node addon of gru-native: arguments and results, promises, threads and their end. All arithmetic is in
+//! gru-core.
+//!
+//! What it exports to JavaScript, and where:
+//!
+//! | export | file |
+//! |---|---|
+//! | `Network` | [`network`] |
+//! | `NetworkOptions` | [`options`] |
+//! | `ParameterTensor`, `ForwardResult`, `GradientResult` | [`results`] |
+//! | `EpochPlan` | [`plan`] |
+//! | `CancelFlag`, `EpochProgress`, `EpochResult` | [`epoch`] |
+//! | `encodeModel`, `decodeModel`, `ModelContents` | [`model_file`] |
+//! | `cpuFeatures`, `availableThreads`, `version` | [`machine`] |
+//!
+//! and what stays inside: [`worker`], the thread of a network, and [`panics`], both of which know nothing of
+//! Node; [`promise`], which joins the two worlds; [`lifetime`], which ends the threads with their environment;
+//! [`argument`] and [`error`].
+
+pub mod argument;
+pub mod epoch;
+pub mod error;
+pub mod lifetime;
+pub mod machine;
+pub mod model_file;
+pub mod network;
+pub mod options;
+pub mod panics;
+pub mod plan;
+pub mod promise;
+pub mod results;
+pub mod worker;
+
+/// Runs once, when Node loads the addon.
+#[napi_derive::module_init]
+fn init() {
+    panics::silence();
+}

@@ -1,0 +1,285 @@
+//! `Network`: checks arguments, queues commands to the network's thread and promises their results.
+
+use crate::argument::{Argument, MAX_SAFE_INTEGER};
+use crate::epoch::{CancelFlag, EpochProgress, EpochResult, Report, Reporter, Run};
+use crate::error::{self, Result};
+use crate::lifetime;
+use crate::options::NetworkOptions;
+use crate::plan::EpochPlan;
+use crate::promise::promise;
+use crate::results::{ForwardResult, GradientResult, ParameterTensor};
+use crate::worker::Worker;
+use gru_core::cpu::CpuBackend;
+use gru_core::{Backend, Error, Layout, Sizes};
+use napi::Env;
+use napi::bindgen_prelude::{Either, Float32Array, Function, PromiseRaw};
+use napi_derive::napi;
+use std::sync::atomic::AtomicBool;
+
+/// A flag as an argument: ours, or something else.
+type CancelArgument<'a> = Option<Either<&'a CancelFlag, Argument>>;
+/// A callback as an argument: a function, or something else.
+type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argument>>;
+
+/// A character-level GRU language model: parameters, corpus and carried hidden state, and a thread of its own
+/// that runs its commands one after the other, in the order of the calls.
+///
+/// Arrays given to a method are copied in the call. A method that fails rejects with an `Error` whose `code`
+/// is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, or
+/// `GRU_INTERNAL` for a bug, after which the network refuses further commands. A network that waits for
+/// nothing does not keep the process alive.
+#[napi]
+pub struct Network {
+    sizes: Sizes,
+    threads: usize,
+    worker: Worker,
+}
+
+#[napi]
+impl Network {
+    /// A network whose parameters, corpus and state are zeros or empty. Blocks while its memory is made
+    /// ready.
+    ///
+    /// @throws code `GRU_USAGE`, `GRU_DEVICE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &Env, options: NetworkOptions) -> Result<Self> {
+        let (sizes, threads) = options.check()?;
+        let make = move || Ok(Box::new(CpuBackend::new(sizes, threads)?) as Box<dyn Backend>);
+        let (worker, thread) = Worker::start(make).map_err(error::work)?;
+        lifetime::watch(env, worker.clone(), thread)?;
+        Ok(Self { sizes, threads, worker })
+    }
+
+    /// Draws all weights from N(0, `initScale`^2) and zeroes all biases. `seed` is a whole number from 0 to
+    /// 2^53 - 1; equal seeds give equal parameters on every platform.
+    #[napi(catch_unwind, ts_args_type = "seed: number, initScale: number", ts_return_type = "Promise<void>")]
+    pub fn initialize<'env>(
+        &self,
+        env: &'env Env,
+        seed: Argument,
+        init_scale: Argument,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        promise(env, &self.worker, || {
+            let seed = seed.whole("seed", 0, MAX_SAFE_INTEGER)?;
+            let init_scale = match init_scale {
+                Argument::Number(scale) if scale.is_finite() && scale >= 0.0 => scale,
+                other => return Err(other.refused("initScale", "a finite number of at least 0")),
+            };
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| {
+                let flat = gru_core::random::initial_parameters(backend.sizes(), seed, init_scale);
+                backend.set_parameters(&flat)
+            })
+        })
+    }
+
+    /// Replaces the corpus: at least 2 ids, each below `vocabSize`.
+    #[napi(catch_unwind, ts_args_type = "ids: Uint32Array", ts_return_type = "Promise<void>")]
+    pub fn load_corpus<'env>(&self, env: &'env Env, ids: Argument) -> Result<PromiseRaw<'env, ()>> {
+        promise(env, &self.worker, || {
+            let ids = ids.uint32("ids")?;
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| backend.load_corpus(&ids))
+        })
+    }
+
+    /// Trains over the plan: each update runs forward, sums the loss, runs truncated BPTT, clips the global
+    /// norm and takes a step of SGD. Stops before it applies an update that is not finite.
+    ///
+    /// `cancel` ends it between updates. `onProgress` is called at most every 100 ms, not for the end, and
+    /// perhaps once more just after the promise has settled; it must not throw, since what it throws is an
+    /// uncaught exception.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "plan: EpochPlan, cancel?: CancelFlag | undefined | null, onProgress?: ((progress: EpochProgress) => void) | undefined | null"
+    )]
+    pub fn train_epoch<'env>(
+        &self,
+        env: &'env Env,
+        plan: EpochPlan,
+        cancel: CancelArgument<'_>,
+        on_progress: ProgressArgument<'_>,
+    ) -> Result<PromiseRaw<'env, EpochResult>> {
+        self.run(env, true, plan, cancel, on_progress)
+    }
+
+    /// Runs the plan forward only; the parameters stay, the carried state moves on. The plan's learning rates
+    /// may be empty; its `maxGradNorm` is not used. For `cancel` and `onProgress` see `trainEpoch`.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "plan: EpochPlan, cancel?: CancelFlag | undefined | null, onProgress?: ((progress: EpochProgress) => void) | undefined | null"
+    )]
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        plan: EpochPlan,
+        cancel: CancelArgument<'_>,
+        on_progress: ProgressArgument<'_>,
+    ) -> Result<PromiseRaw<'env, EpochResult>> {
+        self.run(env, false, plan, cancel, on_progress)
+    }
+
+    /// Feeds `ids` to one lane from `state`, `[hiddenSize]`, or from zeros. The carried state is not touched.
+    #[napi(catch_unwind, ts_args_type = "ids: Uint32Array, state?: Float32Array | undefined | null")]
+    pub fn forward<'env>(
+        &self,
+        env: &'env Env,
+        ids: Argument,
+        state: Argument,
+    ) -> Result<PromiseRaw<'env, ForwardResult>> {
+        promise(env, &self.worker, || {
+            let ids = ids.uint32("ids")?;
+            let state = match state.given() {
+                Some(given) => {
+                    let state = given.float32("state")?;
+                    error::length("state", self.sizes.hidden_size, state.len())?;
+                    state
+                }
+                None => vec![],
+            };
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| backend.forward(&ids, &state))
+        })
+    }
+
+    /// Loss and gradient of the plan's first update, from the carried state; changes nothing. The plan's
+    /// learning rates may be empty.
+    #[napi(catch_unwind, ts_args_type = "plan: EpochPlan")]
+    pub fn gradient<'env>(
+        &self,
+        env: &'env Env,
+        plan: EpochPlan,
+    ) -> Result<PromiseRaw<'env, GradientResult>> {
+        promise(env, &self.worker, || {
+            let part = plan.check(&self.sizes, false)?;
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| {
+                backend.gradient(&part.plan).map_err(|error| part.of_whole(error))
+            })
+        })
+    }
+
+    /// A copy of all parameters, laid out as `parameterTensors` says, `[parameterCount]`.
+    #[napi(catch_unwind)]
+    pub fn parameters<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Float32Array>> {
+        promise(env, &self.worker, || {
+            Ok(|backend: &mut dyn Backend, _: &AtomicBool| Ok(backend.parameters()))
+        })
+    }
+
+    /// Replaces all parameters, laid out as `parameterTensors` says, `[parameterCount]`, all finite.
+    #[napi(catch_unwind, ts_args_type = "parameters: Float32Array", ts_return_type = "Promise<void>")]
+    pub fn set_parameters<'env>(&self, env: &'env Env, parameters: Argument) -> Result<PromiseRaw<'env, ()>> {
+        promise(env, &self.worker, || {
+            let flat = parameters.float32("parameters")?;
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| backend.set_parameters(&flat))
+        })
+    }
+
+    /// A copy of the carried hidden state, `[batchSize, hiddenSize]` row-major.
+    #[napi(catch_unwind)]
+    pub fn state<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Float32Array>> {
+        promise(env, &self.worker, || Ok(|backend: &mut dyn Backend, _: &AtomicBool| Ok(backend.state())))
+    }
+
+    /// Replaces the carried hidden state, `[batchSize, hiddenSize]` row-major, all finite.
+    #[napi(catch_unwind, ts_args_type = "state: Float32Array", ts_return_type = "Promise<void>")]
+    pub fn set_state<'env>(&self, env: &'env Env, state: Argument) -> Result<PromiseRaw<'env, ()>> {
+        promise(env, &self.worker, || {
+            let state = state.float32("state")?;
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| backend.set_state(&state))
+        })
+    }
+
+    /// Gives thread and memory back. A running command ends after the update it is in; it, those that wait and
+    /// all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self) {
+        self.worker.close();
+    }
+
+    /// Number of distinct characters.
+    #[napi(getter, catch_unwind)]
+    pub fn vocab_size(&self) -> u32 {
+        self.sizes.vocab_size as u32
+    }
+
+    /// Number of hidden units.
+    #[napi(getter, catch_unwind)]
+    pub fn hidden_size(&self) -> u32 {
+        self.sizes.hidden_size as u32
+    }
+
+    /// Lanes that run side by side in an update.
+    #[napi(getter, catch_unwind)]
+    pub fn batch_size(&self) -> u32 {
+        self.sizes.batch_size as u32
+    }
+
+    /// The most steps of an update.
+    #[napi(getter, catch_unwind)]
+    pub fn num_steps(&self) -> u32 {
+        self.sizes.num_steps as u32
+    }
+
+    /// Whether the recurrent candidate bias b_q exists.
+    #[napi(getter, catch_unwind)]
+    pub fn candidate_bias(&self) -> bool {
+        self.sizes.candidate_bias
+    }
+
+    /// Threads that share the work.
+    #[napi(getter, catch_unwind)]
+    pub fn threads(&self) -> u32 {
+        self.threads as u32
+    }
+
+    /// Where the arithmetic is done.
+    #[napi(getter, catch_unwind, ts_return_type = "'cpu'")]
+    pub fn device(&self) -> &'static str {
+        "cpu"
+    }
+
+    /// Number of parameters in all.
+    #[napi(getter, catch_unwind)]
+    pub fn parameter_count(&self) -> u32 {
+        Layout::new(&self.sizes).len() as u32
+    }
+
+    /// Where each tensor lies in the flat array of parameters, in memory order.
+    #[napi(getter, catch_unwind)]
+    pub fn parameter_tensors(&self) -> Vec<ParameterTensor> {
+        ParameterTensor::table(&self.sizes)
+    }
+
+    /// Checks a plan and promises its run.
+    fn run<'env>(
+        &self,
+        env: &'env Env,
+        training: bool,
+        plan: EpochPlan,
+        cancel: CancelArgument<'_>,
+        on_progress: ProgressArgument<'_>,
+    ) -> Result<PromiseRaw<'env, EpochResult>> {
+        promise(env, &self.worker, || {
+            let part = plan.check(&self.sizes, training)?;
+            let cancel = match cancel {
+                Some(Either::B(other)) => return Err(other.refused("cancel", "a CancelFlag")),
+                Some(Either::A(flag)) => Some(flag.share()),
+                None => None,
+            };
+            let reporter = match on_progress {
+                Some(Either::B(other)) => return Err(other.refused("onProgress", "a function")),
+                Some(Either::A(function)) => Some(Reporter::new(&function).map_err(error::internal)?),
+                None => None,
+            };
+            let run = Run { part, training, cancel, reporter };
+            Ok(move |backend: &mut dyn Backend, closing: &AtomicBool| -> Result<Report, Error> {
+                run.run(backend, closing)
+            })
+        })
+    }
+}
+
+impl Drop for Network {
+    /// Runs when JavaScript has forgotten the network: what was promised is still kept.
+    fn drop(&mut self) {
+        self.worker.finish();
+    }
+}

@@ -1,0 +1,81 @@
+//! What a network is made with, as JavaScript gives it.
+
+use crate::argument::{Argument, Fields};
+use crate::error::{Code, Failure, Result};
+use crate::machine;
+use gru_core::Sizes;
+use gru_core::sizes::MAX_ELEMENTS;
+use napi::bindgen_prelude::FromNapiValue;
+use napi::sys;
+use napi_derive::napi;
+
+/// What a network is made with.
+#[napi(object, object_from_js = false, object_to_js = false)]
+pub struct NetworkOptions {
+    /// Number of distinct characters.
+    #[napi(ts_type = "number")]
+    pub vocab_size: Argument,
+    /// Number of hidden units.
+    #[napi(ts_type = "number")]
+    pub hidden_size: Argument,
+    /// Lanes that run side by side in an update.
+    #[napi(ts_type = "number")]
+    pub batch_size: Argument,
+    /// The most steps of an update: how far truncated BPTT reaches back.
+    #[napi(ts_type = "number")]
+    pub num_steps: Argument,
+    /// Threads that share the work; as many as the machine offers when absent. No result depends on it.
+    #[napi(ts_type = "number")]
+    pub threads: Option<Argument>,
+    /// Whether the recurrent candidate bias b_q exists and is trained; false when absent.
+    #[napi(ts_type = "boolean")]
+    pub candidate_bias: Option<Argument>,
+    /// Where the arithmetic is done; `cpu` when absent, and the only device of this build.
+    #[napi(ts_type = "'cpu'")]
+    pub device: Option<Argument>,
+}
+
+impl FromNapiValue for NetworkOptions {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        // SAFETY: the caller hands a live environment and value, as this function's contract says.
+        let fields = unsafe { Fields::from_napi_value(env, value) }?;
+        Ok(Self {
+            vocab_size: fields.field("vocabSize")?,
+            hidden_size: fields.field("hiddenSize")?,
+            batch_size: fields.field("batchSize")?,
+            num_steps: fields.field("numSteps")?,
+            threads: fields.field("threads")?.given(),
+            candidate_bias: fields.field("candidateBias")?.given(),
+            device: fields.field("device")?.given(),
+        })
+    }
+}
+
+impl NetworkOptions {
+    /// The sizes and the number of threads.
+    ///
+    /// # Errors
+    /// The first thing wrong.
+    pub fn check(self) -> Result<(Sizes, usize)> {
+        let size =
+            |argument: Argument, name| argument.whole(name, 1, MAX_ELEMENTS as u64).map(|size| size as usize);
+        let sizes = Sizes {
+            vocab_size: size(self.vocab_size, "vocabSize")?,
+            hidden_size: size(self.hidden_size, "hiddenSize")?,
+            batch_size: size(self.batch_size, "batchSize")?,
+            num_steps: size(self.num_steps, "numSteps")?,
+            candidate_bias: self.candidate_bias.map_or(Ok(false), |given| given.boolean("candidateBias"))?,
+        };
+        let threads = match self.threads {
+            Some(given) => size(given, "threads")?,
+            None => (machine::available_threads() as usize).min(gru_core::cpu::MAX_THREADS),
+        };
+        let device = self.device.map_or(Ok("cpu".into()), |given| given.text("device"))?;
+        if device != "cpu" {
+            let message =
+                format!("expected cpu as device, received {device}: this build has no CUDA backend");
+            return Err(Failure::new(Code::Device, message));
+        }
+        Ok((sizes, threads))
+    }
+}

@@ -1,0 +1,47 @@
+//! Promises for what a network's thread gives.
+
+use crate::error::{self, Result};
+use crate::panics;
+use crate::worker::Worker;
+use gru_core::{Backend, Error};
+use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
+use napi::{Env, JsDeferred, JsError, JsValue};
+use std::sync::atomic::AtomicBool;
+
+/// Makes a promise's value, or the error it is rejected with, on the JavaScript thread.
+type Resolver<J> = Box<dyn FnOnce(Env) -> napi::Result<J> + Send>;
+
+/// A promise for the result of the work that `prepare` gives, done on the worker's thread in its turn;
+/// rejected where `prepare` finds something wrong.
+///
+/// # Errors
+/// When Node makes no promise.
+pub fn promise<'env, T, J, W>(
+    env: &'env Env,
+    worker: &Worker,
+    prepare: impl FnOnce() -> Result<W>,
+) -> Result<PromiseRaw<'env, J>>
+where
+    T: Into<J> + Send + 'static,
+    J: ToNapiValue + 'static,
+    W: FnOnce(&mut dyn Backend, &AtomicBool) -> Result<T, Error> + Send + 'static,
+{
+    let (deferred, promise) = env.create_deferred::<J, Resolver<J>>().map_err(error::internal)?;
+    match panics::catch(prepare).unwrap_or_else(|text| Err(error::panicked(&text))) {
+        Ok(work) => worker.submit(work, |result| settle(deferred, result.map_err(error::work))),
+        Err(failure) => settle::<T, J>(deferred, Err(failure)),
+    }
+    Ok(PromiseRaw::new(env.raw(), promise.raw()))
+}
+
+/// Settles a promise, from any thread. The error object is made where JavaScript runs, so that its code is ours.
+fn settle<T, J>(deferred: JsDeferred<J, Resolver<J>>, result: Result<T>)
+where
+    T: Into<J> + Send + 'static,
+    J: ToNapiValue + 'static,
+{
+    deferred.resolve(Box::new(move |env| match result {
+        Ok(value) => Ok(value.into()),
+        Err(failure) => Err(JsError::from(failure).into_unknown(env).into()),
+    }));
+}

@@ -1,0 +1,143 @@
+//! The one thread of a network, the only one that touches its backend, and the queue of commands to it.
+//!
+//! Every command is settled exactly once: with what it gave, with its panic, or, when the thread ends before
+//! its turn comes, as disposed of. Tests: `tests/worker.rs`.
+
+use crate::panics;
+use gru_core::{Backend, Error};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+/// Why a command gave nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkError {
+    /// The backend refused it.
+    Backend(Error),
+    /// The network was disposed of before the command was done.
+    Disposed,
+    /// The command panicked, with this text. The backend may be inconsistent and is not used again.
+    Panicked(String),
+    /// An earlier command panicked, with this text.
+    Broken(String),
+}
+
+/// The backend of a command whose turn has come, or why it gets none.
+type Turn<'a> = Result<&'a mut dyn Backend, WorkError>;
+
+/// Does a command's work and settles it; gives the text of its panic, if any.
+type Execute = Box<dyn FnOnce(Turn<'_>) -> Option<String> + Send>;
+
+/// A command in the queue. Dropped before its turn, it settles as disposed of.
+struct Command(Option<Execute>);
+
+impl Command {
+    fn run(mut self, turn: Turn<'_>) -> Option<String> {
+        self.0.take().and_then(|execute| execute(turn))
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        if let Some(execute) = self.0.take() {
+            execute(Err(WorkError::Disposed));
+        }
+    }
+}
+
+enum Message {
+    Run(Command),
+    End,
+}
+
+/// The way to a network's thread.
+#[derive(Clone)]
+pub struct Worker {
+    messages: Sender<Message>,
+    closing: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Starts the thread, has it make the backend, and waits for that.
+    ///
+    /// # Errors
+    /// What `make` gives or panics with; [`Error::Threads`].
+    pub fn start<M>(make: M) -> Result<(Self, JoinHandle<()>), WorkError>
+    where
+        M: FnOnce() -> Result<Box<dyn Backend>, Error> + Send + 'static,
+    {
+        let (messages, inbox) = channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let (report, made) = sync_channel(1);
+        let flag = Arc::clone(&closing);
+        let body = move || match panics::catch(make) {
+            Ok(Ok(backend)) => {
+                let _ = report.send(Ok(()));
+                serve(backend, inbox, &flag);
+            }
+            Ok(Err(error)) => drop(report.send(Err(WorkError::Backend(error)))),
+            Err(text) => drop(report.send(Err(WorkError::Panicked(text)))),
+        };
+        let thread = Builder::new().name("gru-network".into()).spawn(body);
+        let thread = thread.map_err(|error| Error::Threads { threads: 1, reason: error.to_string() });
+        let thread = thread.map_err(WorkError::Backend)?;
+        made.recv().unwrap_or(Err(WorkError::Disposed))?;
+        Ok((Self { messages, closing }, thread))
+    }
+
+    /// Queues `work`; the thread gives its result to `settle`. `work` gets the backend and a flag that tells
+    /// it to end early, since its result is no longer wanted.
+    pub fn submit<T, W, S>(&self, work: W, settle: S)
+    where
+        W: FnOnce(&mut dyn Backend, &AtomicBool) -> Result<T, Error> + Send + 'static,
+        S: FnOnce(Result<T, WorkError>) + Send + 'static,
+    {
+        let closing = Arc::clone(&self.closing);
+        let execute = move |turn: Turn<'_>| {
+            let result = match turn {
+                Ok(backend) => match panics::catch(|| work(backend, &closing)) {
+                    Ok(result) => result.map_err(WorkError::Backend),
+                    Err(text) => Err(WorkError::Panicked(text)),
+                },
+                Err(error) => Err(error),
+            };
+            let panic = match &result {
+                Err(WorkError::Panicked(text)) => Some(text.clone()),
+                _ => None,
+            };
+            settle(if closing.load(Ordering::Relaxed) { Err(WorkError::Disposed) } else { result });
+            panic
+        };
+        // A thread that has ended hands the command back; dropped, it settles as disposed of.
+        drop(self.messages.send(Message::Run(Command(Some(Box::new(execute))))));
+    }
+
+    /// Ends the thread after the commands already queued.
+    pub fn finish(&self) {
+        drop(self.messages.send(Message::End));
+    }
+
+    /// Ends the thread as soon as the running command lets it; it and the queued ones settle as disposed of.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.finish();
+    }
+}
+
+/// The thread's loop. When it returns, the queued commands are dropped first and the backend after them.
+fn serve(mut backend: Box<dyn Backend>, messages: Receiver<Message>, closing: &AtomicBool) {
+    let mut broken = None;
+    while let Ok(Message::Run(command)) = messages.recv() {
+        if closing.load(Ordering::Relaxed) {
+            break;
+        }
+        let turn: Turn<'_> = match &broken {
+            None => Ok(&mut *backend),
+            Some(text) => Err(WorkError::Broken(String::clone(text))),
+        };
+        if let Some(text) = command.run(turn) {
+            broken = Some(text);
+        }
+    }
+}
