@@ -106,14 +106,14 @@ export function corpusFromText(
 ): Corpus {
   const limit = checkMaxChars(options.maxChars);
   if (typeof text !== 'string') {
-    throw new GruError('GRU_USAGE', `text: expected a string, received ${typeof text}`, 'decode it first');
+    throw new GruError('GRU_USAGE', `text: expected a string, received ${typeof text}`, 'Decode it first.');
   }
   const name = options.name ?? 'text';
   const lone = text.search(/\p{Surrogate}/u);
   if (lone >= 0) {
     const unit = text.charCodeAt(lone).toString(16).toUpperCase();
     const message = `corpus ${displayName(name)}: expected whole characters, received half a pair U+${unit} at index ${lone}`;
-    throw new GruError('GRU_CORPUS', message, 'do not cut strings inside a surrogate pair');
+    throw new GruError('GRU_CORPUS', message, 'Do not cut strings inside a surrogate pair.');
   }
   return assemble(name, [{ label: `corpus ${displayName(name)}`, bytes: Buffer.from(text) }], limit);
 }
@@ -162,7 +162,7 @@ async function readDirectory(root: string, signal: AbortSignal | undefined): Pro
   }
   if (paths.length === 0) {
     const message = `corpus ${displayName(root)}: expected .txt files in the directory, received none`;
-    throw new GruError('GRU_CORPUS', message, 'links and dot files are passed over; name another directory');
+    throw new GruError('GRU_CORPUS', message, 'Links and dot files are passed over; name another directory.');
   }
   if (paths.length > MAX_FILES) throw crowded(root, `${MAX_FILES} .txt files`);
   paths.sort((a, b) => Buffer.compare(a.key, b.key));
@@ -211,7 +211,7 @@ function assemble(name: string, texts: Piece[], limit: number): Corpus {
   if (totalCharacters === 0) {
     const received = texts.length === 1 ? 'an empty one' : `${texts.length} empty ones`;
     const message = `${texts[0]?.label ?? name}: expected a text, received ${received}`;
-    throw new GruError('GRU_CORPUS', message, 'give a text with at least one character');
+    throw new GruError('GRU_CORPUS', message, 'Give a text with at least one character.');
   }
   const kept = used.length === 1 ? (used[0] as Uint8Array) : Buffer.concat(used);
   const text = Buffer.from(kept.buffer, kept.byteOffset, kept.length).toString('utf8');
@@ -229,7 +229,7 @@ function checkedUtf8(bytes: Uint8Array, label: string): Uint8Array {
     throw new GruError(
       'GRU_CORPUS',
       `${label}: expected UTF-8, received byte ${byte} at byte offset ${at}`,
-      `save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8 FILE > NEW`,
+      `Save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8 FILE > NEW`,
     );
   }
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
@@ -277,7 +277,7 @@ function firstCharacters(bytes: Uint8Array, count: number, characters: number): 
 
 function sourceHint(): string {
   const names = listCorpora().map((corpus) => corpus.name);
-  return `give a text file, a .zip, a directory, - for stdin, or ${names.join(' or ')}`;
+  return `Give a text file, a .zip, a directory, - for stdin, or ${names.join(' or ')}`;
 }
 
 function unreadable(source: string, cause: unknown): GruError {
@@ -289,10 +289,10 @@ function unreadable(source: string, cause: unknown): GruError {
 
 function tooLarge(label: string, received: number | string): GruError {
   const message = `${label}: expected at most ${MAX_BYTES} bytes, received ${received}`;
-  return new GruError('GRU_CORPUS', message, 'use a part of the text');
+  return new GruError('GRU_CORPUS', message, 'Use a part of the text.');
 }
 
 function crowded(root: string, limit: string): GruError {
   const message = `corpus ${displayName(root)}: expected at most ${limit}, received more`;
-  return new GruError('GRU_CORPUS', message, 'name a directory that holds only the texts');
+  return new GruError('GRU_CORPUS', message, 'Name a directory that holds only the texts.');
 }

@@ -267,7 +267,7 @@ function networkReason(error: unknown): string {
 }
 
 function failure(url: string, message: string, options: DownloadOptions, cause?: unknown): GruError {
-  const hint = options.hint ?? 'check the network and the address, and try again';
+  const hint = options.hint ?? 'Check the network and the address, and try again.';
   return new GruError('GRU_CORPUS_DOWNLOAD', `${url}: ${message}`, hint, { cause });
 }
 
@@ -276,7 +276,7 @@ function tooLarge(url: string | URL, limit: number, received: number | string, o
 }
 
 function interrupted(url: string, signal: AbortSignal | undefined): GruError {
-  const hint = 'start it again; nothing was left behind';
+  const hint = 'Start it again; nothing was left behind.';
   return new GruError('GRU_INTERRUPTED', `${url}: download stopped on request`, hint, {
     cause: signal?.reason,
   });
@@ -286,7 +286,7 @@ async function onDisk<T>(path: string, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (cause) {
-    const hint = 'free space or choose another cache directory with GRU_NATIVE_CACHE';
+    const hint = 'Free space or choose another cache directory with GRU_NATIVE_CACHE.';
     throw new GruError('GRU_IO', `cannot write ${path}: ${(cause as Error).message}`, hint, { cause });
   }
 }

@@ -171,8 +171,8 @@ export async function fetchCorpus(
     signal: options.signal,
     onProgress: options.onProgress,
     hint: environment
-      ? `check the network, or download the file by hand and set ${environment} to its path`
-      : 'check the network and try again',
+      ? `Check the network, or download the file by hand and set ${environment} to its path.`
+      : 'Check the network and try again.',
   });
   return path;
 }
@@ -205,7 +205,7 @@ function findCorpus(name: string): NamedCorpus {
   throw new GruError(
     'GRU_USAGE',
     `corpus name: expected ${names}, received ${JSON.stringify(name)}`,
-    'list them with: gru-native corpus list',
+    'List them with: gru-native corpus list',
   );
 }
 
@@ -222,10 +222,10 @@ function pathOf(corpus: NamedCorpus): string {
 }
 
 function missingHint(corpus: NamedCorpus, offline: boolean): string {
-  if (corpus.origin === 'package') return 'install gru-native again; a file of the package is missing';
+  if (corpus.origin === 'package') return 'Install gru-native again; a file of the package is missing.';
   if (overridePath(corpus) !== undefined) {
-    return `point ${corpus.environment} at the file of ${corpus.remote?.url}, or unset it`;
+    return `Point ${corpus.environment} at the file of ${corpus.remote?.url}, or unset it.`;
   }
-  const fetch = `run: gru-native corpus fetch ${corpus.name}`;
+  const fetch = `Run: gru-native corpus fetch ${corpus.name}`;
   return offline ? `${fetch} (without --offline), or set ${corpus.environment} to a copy of it` : fetch;
 }

@@ -88,7 +88,7 @@ export function isZip(bytes: Uint8Array): boolean {
  */
 export function readZipTexts(bytes: Uint8Array, label: string, limits: ZipLimits = ZIP_LIMITS): ZipText[] {
   const archive = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const refuse = (reason: string, hint = 'make the archive anew with plain .txt files in it'): never => {
+  const refuse = (reason: string, hint = 'Make the archive anew with plain .txt files in it.'): never => {
     throw new GruError('GRU_CORPUS', `${label}: ${reason}`, hint);
   };
   const { entries, directoryOffset } = readDirectory(archive, limits, refuse);
@@ -99,12 +99,12 @@ export function readZipTexts(bytes: Uint8Array, label: string, limits: ZipLimits
     const more = entries.length > held.length ? ` and ${entries.length - held.length} more` : '';
     refuse(
       `expected .txt files in the archive, received ${held.length ? held.join(', ') + more : 'no entries'}`,
-      'put .txt files into it; archives inside archives are not opened',
+      'Put .txt files into it; archives inside archives are not opened.',
     );
   }
   const declared = texts.reduce((sum, entry) => sum + entry.bytes, 0);
   if (declared > limits.totalBytes) {
-    refuse(`expected at most ${limits.totalBytes} bytes of text, received ${declared}`, 'use fewer texts');
+    refuse(`expected at most ${limits.totalBytes} bytes of text, received ${declared}`, 'Use fewer texts.');
   }
   return texts
     .sort((a, b) => Buffer.compare(a.rawName, b.rawName))
@@ -121,7 +121,7 @@ type Refuse = (reason: string, hint?: string) => never;
 
 /** Reads the end record and the central directory, which must fill the archive's tail exactly. */
 function readDirectory(archive: Buffer, limits: ZipLimits, refuse: Refuse) {
-  const truncated = 'download or copy it again; it is cut off or damaged';
+  const truncated = 'Download or copy it again; it is cut off or damaged.';
   const end = findEnd(archive);
   if (end < 0) return refuse('expected a zip archive with an end record, received none', truncated);
   if (end >= 20 && archive.readUInt32LE(end - 20) === ZIP64_LOCATOR) refuse('zip64 archives are not read');
@@ -132,7 +132,7 @@ function readDirectory(archive: Buffer, limits: ZipLimits, refuse: Refuse) {
     refuse('zip64 archives are not read');
   }
   if (archive.readUInt32LE(end + 4) !== 0 || archive.readUInt16LE(end + 8) !== count) {
-    refuse('expected an archive in one file, received a part of a split one', 'join the parts first');
+    refuse('expected an archive in one file, received a part of a split one', 'Join the parts first.');
   }
   if (count > limits.entries) refuse(`expected at most ${limits.entries} entries, received ${count}`);
   if (directoryOffset + size !== end) {
@@ -193,7 +193,7 @@ function readEntry(archive: Buffer, at: number, refuse: Refuse): Entry {
     refuse(`entry ${displayName(name)} needs zip64, which is not read`);
   }
   if (archive.readUInt16LE(at + 34) !== 0) {
-    refuse('expected an archive in one file, received a part of a split one', 'join the parts first');
+    refuse('expected an archive in one file, received a part of a split one', 'Join the parts first.');
   }
   return entry;
 }

@@ -69,7 +69,8 @@ test.each(CASES.map(([code, stderr, ...args]) => ({ code, stderr, args })))(
   async ({ code, stderr, args }) => {
     const cwd = folder();
     prepare(cwd);
-    const result = await run(cwd, ...args);
+    const nothingCached = { GRU_NATIVE_CACHE: join(cwd, 'cache'), GRU_NATIVE_JAYCHOU: '' };
+    const result = await start(cwd, args, '', nothingCached).finished;
     expect(result).toMatchObject({ code, stdout: '' });
     const lines = result.stderr.trimEnd().split('\n');
     expect(lines.filter((line) => !line.startsWith('note:'))).toHaveLength(2);

@@ -107,7 +107,7 @@ describe('a corpus that is not on this machine', () => {
       const error = await failure(use('jaychou'));
       expect(error.code).toBe('GRU_CORPUS_DOWNLOAD');
       expect(error.message).toBe(`corpus jaychou: expected the file ${cached}, received no file`);
-      expect(error.hint).toBe('run: gru-native corpus fetch jaychou');
+      expect(error.hint).toBe('Run: gru-native corpus fetch jaychou');
     }
     expect(await readdir(folder)).toEqual([]);
   });
@@ -182,7 +182,7 @@ describe('GRU_NATIVE_JAYCHOU', () => {
     for (const use of [corpusFile, fetchCorpus]) {
       const error = await failure(use('jaychou', {}, local));
       expect(error.message).toContain('expected SHA-256');
-      expect(error.hint).toMatch(/^point GRU_NATIVE_JAYCHOU at the file of http.*or unset it$/);
+      expect(error.hint).toMatch(/^Point GRU_NATIVE_JAYCHOU at the file of http.*or unset it\.$/);
     }
     expect(await readFile(mine, 'utf8')).toBe('changed content!');
     expect(requests).toBe(0);
