@@ -112,10 +112,10 @@ async function save(parts: RunParts, writer: CheckpointWriter): Promise<Checkpoi
 
 function interrupted({ trainer, writer, config }: RunParts): GruError {
   const { epochs, lossSums } = trainer.position;
-  const done = `${epochs} of ${config.epochs} epochs and ${lossSums.length} of ${trainer.updatesPerEpoch} updates`;
+  const updates = `${lossSums.length} of ${trainer.updatesPerEpoch} updates`;
   return new GruError(
     'GRU_INTERRUPTED',
-    `expected to train ${config.epochs} epochs, received a request to stop after ${done}`,
+    `stopped on request after ${epochs} of ${config.epochs} epochs and ${updates}`,
     writer === undefined
       ? 'Nothing was saved, as no output directory was given.'
       : `All of it is saved in ${writer.path}.`,

@@ -73,7 +73,8 @@ async function main(argv: readonly string[]): Promise<number> {
       );
     }
     const hint = error.hint || 'gru-native COMMAND --help lists the options.';
-    process.stderr.write(`error: ${error.message}\n${hint}\n`);
+    const label = error.code === 'GRU_INTERRUPTED' ? '' : 'error: ';
+    process.stderr.write(`${label}${error.message}\n${hint}\n`);
     if (flags.has('--verbose')) {
       const { cause } = error;
       process.stderr.write(`${error.stack}\n${cause instanceof Error ? `caused by ${cause.stack}\n` : ''}`);

@@ -83,15 +83,16 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
   const { NdjsonView, TerminalView } = await import('./views.js');
 
   const { prefix, out, overwrite, resume, initFrom, offline, json, quiet, ...config } = flags;
-  const saved = resume ? (await readResumePoint(out)).metadata : undefined;
-  const corpusSource = source ?? saved?.trainer.source ?? DEFAULT_SOURCE;
+  const checkpoint = resume ? (await readResumePoint(out)).metadata : undefined;
+  const corpusSource = source ?? checkpoint?.trainer.source ?? DEFAULT_SOURCE;
+  let saved = checkpoint !== undefined;
   const stop = stopOnSignals(() => {
     if (!quiet)
       process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
   });
   try {
     const corpus = await loadCorpus(corpusSource, {
-      maxChars: config.maxChars ?? saved?.config.maxChars,
+      maxChars: config.maxChars ?? checkpoint?.config.maxChars,
       offline,
       signal: stop.signal,
     });
@@ -109,13 +110,16 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       resume: resume ?? false,
       signal: stop.signal,
     });
-    for await (const event of run) view.show(event);
+    for await (const event of run) {
+      view.show(event);
+      saved ||= event.type === 'checkpoint';
+    }
   } catch (thrown) {
     if (!(thrown instanceof GruError) || thrown.code !== 'GRU_INTERRUPTED') throw thrown;
-    const command = resumeCommand(corpusSource, flags);
-    throw new GruError(thrown.code, thrown.message, `Saved in ${out}; go on with: ${command}`, {
-      cause: stop.signal.reason,
-    });
+    const hint = saved
+      ? `Saved in ${out}; go on with: ${resumeCommand(corpusSource, flags)}`
+      : 'Nothing was trained yet.';
+    throw new GruError(thrown.code, thrown.message, hint, { cause: stop.signal.reason });
   } finally {
     stop.dispose();
   }
