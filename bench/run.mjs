@@ -1,0 +1,77 @@
+/**
+ * npm run bench: how fast this machine trains, and what share of its own peak that is.
+ *
+ *   --job chapter|wide|all   which job (all)
+ *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
+ *   --threads N              threads of the training, the peak and the peers (all)
+ *   --vs-torch PYTHON        also train with PyTorch, by the Python at this path, in turns with ours
+ *   --repeats N              turns with each peer (5)
+ *   --json                   the result as JSON on stdout instead of tables
+ *   --results DIRECTORY      where the result is kept (bench/results)
+ */
+
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { native } from '../dist/native.js';
+import { FLOP_FORMULA, JOB_NAMES, makeJob } from './jobs.mjs';
+import { cpuSlug, describeMachine, machineFacts, ROOT, warnings, writeResult } from './machine.mjs';
+import { measureJob } from './measure.mjs';
+import { fail, UsageError, wholeNumber } from './options.mjs';
+import { PeakMeter } from './peak.mjs';
+import { requireTorch } from './peers.mjs';
+import { reportOf } from './report.mjs';
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      job: { type: 'string', default: 'all' },
+      epochs: { type: 'string', default: '10' },
+      threads: { type: 'string', default: String(native.availableThreads()) },
+      'vs-torch': { type: 'string' },
+      repeats: { type: 'string', default: '5' },
+      json: { type: 'boolean', default: false },
+      results: { type: 'string', default: join(ROOT, 'bench/results') },
+    },
+  });
+  if (values.job !== 'all' && !JOB_NAMES.includes(values.job)) {
+    throw new UsageError(`expected ${[...JOB_NAMES, 'all'].join(', ')} for --job, received ${values.job}`);
+  }
+  return {
+    jobs: values.job === 'all' ? JOB_NAMES : [values.job],
+    epochs: wholeNumber('--epochs', values.epochs),
+    threads: wholeNumber('--threads', values.threads),
+    repeats: wholeNumber('--repeats', values.repeats),
+    python: values['vs-torch'],
+    json: values.json,
+    results: values.results,
+  };
+}
+
+async function main() {
+  const options = readOptions();
+  const machine = machineFacts(options.threads);
+  if (options.python !== undefined) requireTorch(options.python);
+  const notes = warnings(machine);
+  const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
+  for (const note of notes) say(`warning: ${note}`);
+  say(describeMachine(machine));
+  say('building the program that measures the peak');
+  const meter = new PeakMeter(options.threads);
+  const jobs = [];
+  for (const name of options.jobs) {
+    jobs.push(await measureJob(makeJob(name), meter, options, (step) => say(`${name}: ${step}`)));
+  }
+  if (meter.missing !== undefined) notes.push(`the peak was not measured: ${meter.missing}`);
+  if (jobs.some((job) => job.peak !== null && job.peak.fma === null)) {
+    notes.push(
+      "the fma peak was not measured: the pulp crate was built without this processor's instructions",
+    );
+  }
+  const result = { machine, notes, flopFormula: FLOP_FORMULA, jobs };
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportOf(result));
+  const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-cpu.json`);
+  writeResult(path, result);
+  say(`kept in ${path}`);
+}
+
+await main().catch(fail);
