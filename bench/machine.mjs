@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonPath, native } from '../dist/native.js';
 import { packageVersion } from '../dist/package-version.js';
@@ -59,7 +59,8 @@ export function warnings(/** @type {MachineFacts} */ facts) {
     [join(ROOT, 'dist/index.js'), 'npm run build:ts', 'src'],
   ])) {
     const newest = Math.max(...sources.flatMap((source) => filesOf(join(ROOT, source))).map(modified));
-    if (newest > modified(built)) found.push(`${built} is older than its sources: run ${command}`);
+    if (newest > modified(built))
+      found.push(`${relative(ROOT, built)} is older than its sources: run ${command}`);
   }
   return found;
 }

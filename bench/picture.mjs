@@ -73,6 +73,7 @@ const legend = [
 ];
 const svg = [
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="#374151">`,
+  '<title>Training perplexity by epoch</title>',
   `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
   text(LEFT, 28, 'Training perplexity by epoch, logarithmic', 'font-size="15" fill="#111827"'),
   ...grid,

@@ -47,13 +47,9 @@ export function ioError(path: string, cause: unknown): GruError {
   );
 }
 
-/** A rename is safe only once the directory is on the disk; some systems cannot flush one. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+/** Flushes a directory, so that a rename in it survives a power cut; where a system cannot, it does nothing. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r').catch(() => undefined);
+  await directory?.sync().catch(() => {});
+  await directory?.close();
 }

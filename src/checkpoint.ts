@@ -5,7 +5,7 @@
  * first, then `model.safetensors`. Both are replaced whole or not at all.
  */
 
-import { access, mkdir, rm } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, writeAtomically } from './atomic-file.js';
 import { GruError } from './errors.js';
@@ -105,16 +105,11 @@ export class CheckpointWriter {
    * @throws GruError GRU_OUTPUT_EXISTS when a model is there and neither resuming nor overwriting was asked for
    */
   static async open(path: string, overwrite: boolean, resumed?: TrainerRecord): Promise<CheckpointWriter> {
-    const files = [TRAINER_FILE, MODEL_FILE].map((name) => join(path, name));
-    if (resumed === undefined) {
-      for (const file of files) {
-        if (!(await exists(file))) continue;
-        if (!overwrite) throw outputExists(path, file);
-      }
+    for (const file of [TRAINER_FILE, MODEL_FILE].map((name) => join(path, name))) {
+      if (resumed === undefined && !overwrite && (await exists(file))) throw outputExists(path, file);
     }
     try {
-      await mkdir(path, { recursive: true });
-      if (resumed === undefined) for (const file of files) await rm(file, { force: true });
+      await mkdir(path, { recursive: true }); // what is there stays until the first checkpoint replaces it
     } catch (cause) {
       throw ioError(path, cause);
     }

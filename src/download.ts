@@ -7,6 +7,7 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { syncDirectory } from './atomic-file.js';
 import { GruError } from './errors.js';
 
 /** How far a download is. */
@@ -289,11 +290,4 @@ async function onDisk<T>(path: string, step: () => Promise<T>): Promise<T> {
     const hint = 'Free space or choose another cache directory with GRU_NATIVE_CACHE.';
     throw new GruError('GRU_IO', `cannot write ${path}: ${(cause as Error).message}`, hint, { cause });
   }
-}
-
-/** Makes the rename itself durable; not every system lets a directory be opened. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r').catch(() => undefined);
-  await directory?.sync().catch(() => {});
-  await directory?.close();
 }

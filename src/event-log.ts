@@ -1,6 +1,6 @@
 /** The event log of a run, `events.ndjson` in its output directory: a subscriber of the event stream. */
 
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { ioError } from './atomic-file.js';
 import { toNdjson } from './events.js';
 
@@ -18,10 +18,10 @@ export class EventLog {
    */
   constructor(path: string, keepBytes = 0) {
     this.#path = path;
-    this.#bytes = keepBytes;
     try {
       this.#file = openSync(path, 'a');
-      ftruncateSync(this.#file, keepBytes);
+      this.#bytes = Math.min(keepBytes, fstatSync(this.#file).size);
+      ftruncateSync(this.#file, this.#bytes);
     } catch (cause) {
       throw ioError(path, cause);
     }

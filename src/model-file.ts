@@ -5,7 +5,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TrainingConfig } from './config.js';
+import { resolveConfig, type TrainingConfig } from './config.js';
 import { GruError } from './errors.js';
 import { native } from './native.js';
 import { packageVersion } from './package-version.js';
@@ -182,9 +182,22 @@ function checkMetadata(json: string, file: string): ModelMetadata {
   }
   if (metadata.cell !== CELL) throw damaged(file, `the cell ${CELL}`, JSON.stringify(metadata.cell));
   if (!Array.isArray(metadata.vocabulary)) throw damaged(file, 'a vocabulary', typeof metadata.vocabulary);
-  const { config, corpus, epochs } = metadata;
-  if (!isRecord(config) || !isRecord(corpus) || !Number.isSafeInteger(epochs)) {
-    throw damaged(file, 'a config, a corpus and a number of epochs in its metadata', json.slice(0, 40));
+  const { corpus, epochs, perplexity } = metadata;
+  const { name, characters, sha256 } = isRecord(corpus) ? corpus : ({} as Partial<CorpusInfo>);
+  if (typeof name !== 'string' || typeof characters !== 'number' || typeof sha256 !== 'string') {
+    throw damaged(file, 'a corpus with name, characters and sha256', JSON.stringify(corpus));
+  }
+  if (!Number.isSafeInteger(epochs) || epochs < 0) {
+    throw damaged(file, 'a number of epochs', JSON.stringify(epochs));
+  }
+  if (perplexity !== null && typeof perplexity !== 'number') {
+    throw damaged(file, 'a perplexity', JSON.stringify(perplexity));
+  }
+  if (!isRecord(metadata.config)) throw damaged(file, 'a config', JSON.stringify(metadata.config));
+  try {
+    resolveConfig(metadata.config);
+  } catch (cause) {
+    throw damaged(file, 'a config with values in their ranges', (cause as Error).message);
   }
   return metadata;
 }

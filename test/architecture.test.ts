@@ -9,6 +9,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
 const ORDER = [
   'errors.ts',
+  'atomic-file.ts',
   'package-version.ts',
   'config.ts',
   'random.ts',
@@ -27,7 +28,6 @@ const ORDER = [
   'sampling.ts',
   'generator.ts',
   'trainer.ts',
-  'atomic-file.ts',
   'event-log.ts',
   'model-file.ts',
   'model.ts',

@@ -91,6 +91,10 @@ describe('metadata that does not fit is refused', async () => {
     ['no vocabulary', { vocabulary: undefined }, /a vocabulary/],
     ['no corpus', { corpus: undefined }, /a corpus/],
     ['epochs that are no number', { epochs: '3' }, /number of epochs/],
+    ['a perplexity that is no number', { perplexity: '3' }, /a perplexity/],
+    ['no config', { config: null }, /a config/],
+    ['prefixes that are no list', { config: { ...metadata.config, prefixes: 3 } }, /list of texts/],
+    ['an option of another program', { config: { ...metadata.config, nhid: 3 } }, /"nhid"/],
   ])('%s', async (_, change, message) => {
     const path = join(folder, 'changed.safetensors');
     writeFileSync(

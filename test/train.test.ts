@@ -166,6 +166,20 @@ test('a loss that is not finite ends the run with the checkpoint before it intac
   diverging.dispose();
 });
 
+test('the log of a resumed run is cut back to its checkpoint, and never padded', async () => {
+  const out = join(folder, 'log');
+  await eventsOf({ ...SMALL, out });
+  const log = join(out, 'events.ndjson');
+  const whole = readFileSync(log, 'utf8');
+  const upTo = whole.slice(0, whole.lastIndexOf('{"v":1,"type":"checkpoint"'));
+  writeFileSync(log, `${whole}{"v":1,"type":"epo`);
+  await eventsOf({ ...SMALL, out, resume: true });
+  expect(readFileSync(log, 'utf8').startsWith(`${upTo}{"v":1,"type":"start"`)).toBe(true);
+  writeFileSync(log, 'short\n');
+  await eventsOf({ ...SMALL, out, resume: true });
+  expect(readFileSync(log, 'utf8')).toMatch(/^short\n\{"v":1,"type":"start"/);
+});
+
 test('a trainer file is a model file too', async () => {
   const out = join(folder, 'both');
   await eventsOf({ ...SMALL, out });
