@@ -16,7 +16,7 @@ const CHECKS = [
   [
     'Rust documentation',
     'cargo',
-    ['doc', '--workspace', '--no-deps', '--locked', '--quiet'],
+    ['doc', '--workspace', '--no-deps', '--all-features', '--document-private-items', '--locked', '--quiet'],
     { RUSTDOCFLAGS: '-D warnings' },
   ],
   ['TypeScript format and lint', 'npx', ['biome', 'ci', '--colors=off', '.']],

@@ -148,7 +148,7 @@ fn compare_gradients(make: Make, tolerance: Tolerance, sizes: Sizes, scale: f64)
     assert_eq!(backend.state(), case.state, "gradient() changed the state");
 }
 
-/// Gradients at [`ODD_SIZES`], with and without the candidate bias.
+/// Gradients at `ODD_SIZES`, with and without the candidate bias.
 pub fn gradients_equal_the_oracle_at_odd_sizes(make: Make, tolerance: Tolerance) {
     for odd in ODD_SIZES {
         for candidate_bias in [false, true] {

@@ -6,7 +6,7 @@
 //!
 //! | region | file | one task |
 //! |---|---|---|
-//! | recurrence | `forward.rs` | a block of [`LANES`] lanes, all steps |
+//! | recurrence | `forward.rs` | a block of `LANES` lanes, all steps |
 //! | projection, softmax, dlogits, dh | `forward.rs` | a block of rows |
 //! | BPTT | `backward.rs` | a block of lanes, all steps in reverse |
 //! | weight gradients and their squared norms | `backward.rs` | a panel of columns; a group of input rows |
@@ -14,7 +14,7 @@
 //!
 //! A row is one (lane, step). Rows lie in the order (block, step, lane in block), so that the rows of a
 //! block are one piece of every buffer, and the rows of one step of a block are one matrix.
-//! Vocabulary and hidden units are padded to [`LINE`]: padded weights are zero (and stay zero, as their
+//! Vocabulary and hidden units are padded to `LINE`: padded weights are zero (and stay zero, as their
 //! gradients are), padded `b_y` is -1e30, which the softmax turns into a probability of exactly 0.
 //! Nothing is allocated after [`CpuBackend::new`] but inside the products of the gemm crate.
 
