@@ -133,11 +133,6 @@ const RULES: { readonly [Key in keyof TrainingConfig]: Rule } = {
 /** The names of all options. */
 export const CONFIG_KEYS = Object.keys(RULES) as readonly (keyof TrainingConfig)[];
 
-/** What `key` must be, in words, for help and messages. */
-export function expectedOf(key: keyof TrainingConfig): string {
-  return RULES[key].expected;
-}
-
 /**
  * Fills in the defaults and checks every option.
  *
