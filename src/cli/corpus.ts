@@ -5,22 +5,21 @@ import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
 import { configValue } from './options.js';
 import { table } from './table.js';
 
-/** Adds the command and its subcommands. */
-export function declareCorpus(program: Command): void {
-  const corpus = program.command('corpus').description('list, fetch and check corpora');
-  corpus
+/** Adds the subcommands. */
+export function declareCorpus(command: Command): void {
+  command
     .command('list')
     .description('the named corpora, and where they are')
     .option('--json', 'print one JSON object a line')
     .action(runList);
-  corpus
+  command
     .command('fetch')
     .description('download a named corpus into the cache directory')
     .argument('<name>', 'name of the corpus')
     .option('--offline', 'never reach for the network: only check the cached file')
     .option('--quiet', 'no progress')
     .action(runFetch);
-  corpus
+  command
     .command('check')
     .description('what training would use of a text')
     .argument('<corpus>', 'text file, folder, zip, - for stdin, or a named corpus')

@@ -4,13 +4,9 @@ import type { Command } from 'commander';
 import { packageVersion } from '../package-version.js';
 import { table } from './table.js';
 
-/** Adds the command. */
-export function declareDoctor(program: Command): void {
-  program
-    .command('doctor')
-    .description('Node, addon, CPU, devices: what runs here and why')
-    .option('--json', 'print one JSON object')
-    .action(runDoctor);
+/** Adds arguments and options. */
+export function declareDoctor(command: Command): void {
+  command.option('--json', 'print one JSON object').action(runDoctor);
 }
 
 async function runDoctor(flags: { json?: boolean }): Promise<void> {

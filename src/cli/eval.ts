@@ -11,11 +11,9 @@ interface EvalFlags {
   json?: boolean;
 }
 
-/** Adds the command. */
-export function declareEval(program: Command): void {
-  program
-    .command('eval')
-    .description('perplexity of any text under a model')
+/** Adds arguments and options. */
+export function declareEval(command: Command): void {
+  command
     .argument('<model>', 'model file or directory')
     .argument('<text>', 'text file, folder, zip, - for stdin, or a named corpus')
     .option(

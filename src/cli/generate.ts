@@ -20,13 +20,10 @@ interface GenerateFlags {
   json?: boolean;
 }
 
-/** Adds the command. */
-export function declareGenerate(program: Command): void {
+/** Adds arguments and options. */
+export function declareGenerate(command: Command): void {
   const { temperature, topK, topP, repetitionPenalty } = DEFAULT_SAMPLING;
-  program
-    .command('generate')
-    .alias('sample')
-    .description('write lyrics from prefixes')
+  command
     .argument('[model]', 'model file or directory', DEFAULT_OUT)
     .option(
       '--prefix <text>',

@@ -7,11 +7,9 @@ import { DEFAULT_OUT } from './train.js';
 /** Characters of the vocabulary that are shown. */
 const SHOWN_CHARACTERS = 24;
 
-/** Adds the command. */
-export function declareInspect(program: Command): void {
-  program
-    .command('inspect')
-    .description('what a model file holds')
+/** Adds arguments and options. */
+export function declareInspect(command: Command): void {
+  command
     .argument('[model]', 'model file or directory', DEFAULT_OUT)
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
     .option('--json', 'print one JSON object')

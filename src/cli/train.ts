@@ -45,15 +45,12 @@ interface TrainFlags extends Partial<TrainingConfig> {
   quiet?: boolean;
 }
 
-/** Adds the command. */
-export function declareTrain(program: Command): void {
-  const command = program
-    .command('train')
-    .description('train a model on a corpus and save it')
-    .argument(
-      '[corpus]',
-      `text file, folder, zip, - for stdin, or a named corpus (default: ${DEFAULT_SOURCE})`,
-    );
+/** Adds arguments and options. */
+export function declareTrain(command: Command): void {
+  command.argument(
+    '[corpus]',
+    `text file, folder, zip, - for stdin, or a named corpus (default: ${DEFAULT_SOURCE})`,
+  );
   for (const [key, flag, placeholder, meaning] of VALUE_OPTIONS) {
     const text = `${meaning} (default: ${String(DEFAULT_CONFIG[key])})`;
     command.option(`${flag} <${placeholder}>`, text, configValue(key, flag));
