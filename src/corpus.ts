@@ -277,7 +277,7 @@ function firstCharacters(bytes: Uint8Array, count: number, characters: number): 
 
 function sourceHint(): string {
   const names = listCorpora().map((corpus) => corpus.name);
-  return `Give a text file, a .zip, a directory, - for stdin, or ${names.join(' or ')}`;
+  return `Give a text file, a .zip, a directory, - for stdin, or ${names.join(' or ')}.`;
 }
 
 function unreadable(source: string, cause: unknown): GruError {

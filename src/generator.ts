@@ -1,5 +1,6 @@
 /** Writes text: a prefix warms the state up, then each chosen character is fed back. */
 
+import { DEFAULT_CONFIG } from './config.js';
 import { GruError } from './errors.js';
 import type { Network } from './native.js';
 import { Random } from './random.js';
@@ -8,16 +9,13 @@ import type { Vocabulary } from './vocabulary.js';
 
 /** How a text is written. */
 export interface GenerateOptions extends SamplingOptions {
-  /** Characters written after the prefix; 100 if not given. */
+  /** Characters written after the prefix; a training sample's length if not given. */
   length?: number;
   /** Seed of the random numbers (a temperature of 0 uses none); 0 if not given. */
   seed?: number;
   /** Stops the writing: the iteration throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
-
-/** Characters written after a prefix unless told otherwise. */
-export const DEFAULT_LENGTH = 100;
 
 /** What a generator needs of a network. */
 export type Forward = Pick<Network, 'forward'>;
@@ -34,7 +32,7 @@ export async function* generate(
   prefix: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<string, void, void> {
-  const { length = DEFAULT_LENGTH, seed = 0, signal } = options;
+  const { length = DEFAULT_CONFIG.sampleLength, seed = DEFAULT_CONFIG.seed, signal } = options;
   const sampling = resolveSampling(options);
   if (!Number.isSafeInteger(length) || length < 0) {
     throw new GruError('GRU_USAGE', `expected a whole number of at least 0 for length, received ${length}`);

@@ -1,7 +1,7 @@
 /** A trained model: parameters, vocabulary and what is known of their origin; loads, saves, writes, evaluates. */
 
 import { writeAtomically } from './atomic-file.js';
-import type { DeviceName } from './config.js';
+import { DEFAULT_CONFIG, type DeviceName } from './config.js';
 import { chooseDevice } from './device.js';
 import { GruError } from './errors.js';
 import { type GenerateOptions, generate, generateText } from './generator.js';
@@ -13,11 +13,11 @@ import type { Vocabulary } from './vocabulary.js';
 /** Where and how a model is loaded. */
 export interface LoadOptions {
   /** `auto` if not given. */
-  device?: DeviceName;
+  device?: DeviceName | undefined;
   /** Threads of the CPU backend. */
-  threads?: number;
+  threads?: number | undefined;
   /** JSON array of characters in id order, for a file that holds none. */
-  vocabulary?: string;
+  vocabulary?: string | undefined;
 }
 
 /** How well a model predicts a text. */
@@ -65,7 +65,7 @@ export class LanguageModel {
       batchSize: 1,
       numSteps: EVALUATION_STEPS,
       candidateBias,
-      device: chooseDevice(options.device ?? 'auto', 'fp32'),
+      device: chooseDevice(options.device ?? DEFAULT_CONFIG.device, DEFAULT_CONFIG.precision),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
     });
     await network.setParameters(parameters);

@@ -126,14 +126,10 @@ export class Trainer {
     });
     try {
       let done = false;
-      const finished = running.then(
-        () => {
-          done = true;
-        },
-        () => {
-          done = true; // the rejection itself is thrown by `await running` below
-        },
-      );
+      const settle = () => {
+        done = true; // a rejection is thrown by `await running` below
+      };
+      const finished = running.then(settle, settle);
       while (!done) {
         await Promise.race([finished, new Promise<void>((resolve) => (wake = resolve))]);
         if (latest !== undefined && !done) {

@@ -32,10 +32,7 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
   const { LanguageModel } = await import('../model.js');
   const { toNdjson } = await import('../events.js');
   const { vocabulary, device } = flags;
-  await using model = await LanguageModel.load(path, {
-    ...(vocabulary === undefined ? {} : { vocabulary }),
-    ...(device === undefined ? {} : { device }),
-  });
+  await using model = await LanguageModel.load(path, { vocabulary, device });
   const corpus = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all' });
   const { perplexity, lossSum, tokens } = await model.evaluate(corpus.text);
   if (flags.json) {

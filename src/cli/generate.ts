@@ -2,10 +2,8 @@
 
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type DeviceName } from '../config.js';
-import { DEFAULT_LENGTH } from '../generator.js';
 import { DEFAULT_SAMPLING } from '../sampling.js';
-import { collectPrefix, configValue, numberValue } from './options.js';
-import { DEFAULT_OUT } from './train.js';
+import { collectPrefix, configValue, DEFAULT_OUT, numberValue } from './options.js';
 
 interface GenerateFlags {
   prefix?: readonly string[];
@@ -32,7 +30,7 @@ export function declareGenerate(command: Command): void {
     )
     .option(
       '--length <n>',
-      `characters written after the prefix (default: ${DEFAULT_LENGTH})`,
+      `characters written after the prefix (default: ${DEFAULT_CONFIG.sampleLength})`,
       numberValue('--length'),
     )
     .option(
@@ -66,10 +64,7 @@ async function runGenerate(path: string, flags: GenerateFlags): Promise<void> {
   const { LanguageModel } = await import('../model.js');
   const { toNdjson } = await import('../events.js');
   const { prefix, vocabulary, device, json, ...options } = flags;
-  await using model = await LanguageModel.load(path, {
-    ...(vocabulary === undefined ? {} : { vocabulary }),
-    ...(device === undefined ? {} : { device }),
-  });
+  await using model = await LanguageModel.load(path, { vocabulary, device });
   for (const text of prefix ?? defaultPrefixes(model)) {
     if (json) {
       const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: text };

@@ -1,8 +1,8 @@
 /** `gru-native inspect`: what a model file holds. */
 
 import type { Command } from 'commander';
+import { DEFAULT_OUT } from './options.js';
 import { table } from './table.js';
-import { DEFAULT_OUT } from './train.js';
 
 /** Characters of the vocabulary that are shown. */
 const SHOWN_CHARACTERS = 24;

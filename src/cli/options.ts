@@ -1,7 +1,10 @@
-/** Parsers of option values, shared by the commands: they record a checked value and do no work. */
+/** What the commands share: the default directory, and parsers that record a checked value and do no work. */
 
 import { checkOption, type TrainingConfig } from '../config.js';
 import { GruError } from '../errors.js';
+
+/** The directory of a run or model that names none. */
+export const DEFAULT_OUT = 'gru-model';
 
 /** The text as a number, or as it is where it is none, so that messages can quote it. */
 function numberOrText(text: string): number | string {
@@ -27,13 +30,8 @@ export function numberValue(flag: string) {
   };
 }
 
-/** Collects an option that may be given several times. */
-export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), text];
-}
-
 /** A prefix that may be given several times, at least one character each. */
 export function collectPrefix(text: string, before: readonly string[] | undefined): readonly string[] {
   checkOption('prefixes', [text], '--prefix');
-  return collect(text, before);
+  return [...(before ?? []), text];
 }

@@ -3,11 +3,10 @@
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
 import type { TrainEvent } from '../events.js';
-import { collectPrefix, configValue } from './options.js';
+import { collectPrefix, configValue, DEFAULT_OUT } from './options.js';
 
-/** The corpus and the directory of a run that names none. */
+/** The corpus of a run that names none. */
 const DEFAULT_SOURCE = 'songs';
-export const DEFAULT_OUT = 'gru-model';
 
 /** Training options that take one value: key, flag, placeholder, meaning. */
 const VALUE_OPTIONS: readonly (readonly [keyof TrainingConfig, string, string, string])[] = [

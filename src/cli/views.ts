@@ -11,6 +11,7 @@ import {
 import { packageVersion } from '../package-version.js';
 import { perplexity } from '../perplexity.js';
 import { reportsAfter } from '../schedule.js';
+import { DEFAULT_OUT } from './options.js';
 
 /** At a perplexity below this a model has its corpus by heart. */
 const MEMORISED = 1.5;
@@ -107,7 +108,7 @@ export class TerminalView {
     const where =
       path === null
         ? ''
-        : `, saved in ${path}; write lyrics with: npx gru-native generate${path === 'gru-model' ? '' : ` ${path}`}`;
+        : `, saved in ${path}; write lyrics with: npx gru-native generate${path === DEFAULT_OUT ? '' : ` ${path}`}`;
     this.#print(process.stderr, `trained for ${duration(seconds)}${where}`);
   }
 
