@@ -82,10 +82,14 @@ export declare class Network {
   get numSteps(): number
   /** Whether the recurrent candidate bias b_q exists. */
   get candidateBias(): boolean
-  /** Threads that share the work. */
+  /** Threads that share the work; 1 where a GPU does it. */
   get threads(): number
   /** Where the arithmetic is done. */
-  get device(): 'cpu'
+  get device(): 'cpu' | `cuda:${number}`
+  /** The instructions that the products use where the CPU does the arithmetic; null where it does not. */
+  get cpuPath(): 'portable' | 'avx2' | null
+  /** The GPU that does the arithmetic, if one does. */
+  get gpu(): GpuFacts | null
   /** Number of parameters in all. */
   get parameterCount(): number
   /** Where each tensor lies in the flat array of parameters, in memory order. */
@@ -100,6 +104,60 @@ export declare function availableThreads(): number
  * and neon, those that are there.
  */
 export declare function cpuFeatures(): Array<string>
+
+/**
+ * The instructions that the CPU backend's products use here: `portable` or `avx2`. The environment variable
+ * `GRU_NATIVE_CPU` forces one.
+ *
+ * @throws code `GRU_USAGE` where it names one that is not here.
+ */
+export declare function cpuPath(): 'portable' | 'avx2'
+
+/** A GPU that the driver lists. */
+export interface CudaDevice {
+  /** Its number, as in `cuda:N`. */
+  index: number
+  /** Its name. */
+  name: string
+  /** Its compute capability, such as `9.0`. */
+  computeCapability: string
+  /** All of its memory, in bytes. */
+  memoryBytes: number
+}
+
+/**
+ * Looks at every stage, the kernels' self-test included. Blocks for up to some seconds; loads the driver into
+ * this process for good.
+ */
+export declare function cudaReport(): CudaReport
+
+/** What stands between this machine and training on a GPU. */
+export interface CudaReport {
+  /** Whether every stage passed. */
+  available: boolean
+  /** Every stage, in order. */
+  stages: Array<CudaStage>
+  /** Every GPU that the driver lists, usable or not. */
+  devices: Array<CudaDevice>
+  /** The CUDA version that the driver is for, such as `12.4`. */
+  driver?: string
+  /** The PTX that would be loaded. */
+  ptx?: string
+}
+
+/** A stage on the way to a usable GPU. */
+export interface CudaStage {
+  /** What is looked at. */
+  name: string
+  /** How it ended; `not reached` where an earlier one failed. */
+  outcome: 'passed' | 'failed' | 'not reached'
+  /** What was found, or what was expected and received. */
+  detail: string
+  /** Of a failed stage: the stable code of the reason, such as `NO_DRIVER`. */
+  reason?: string
+  /** Of a failed stage: what to do. */
+  hint?: string
+}
 
 /**
  * What the bytes of a model file hold, made by this package or saved from PyTorch modules named `gru` and
@@ -185,6 +243,24 @@ export interface ForwardResult {
   state: Float32Array
 }
 
+/** The GPU that a network runs on. */
+export interface GpuFacts {
+  /** Its number, as in `cuda:N`. */
+  index: number
+  /** Its name. */
+  name: string
+  /** Its compute capability, such as `9.0`. */
+  computeCapability: string
+  /** All of its memory, in bytes. */
+  memoryBytes: number
+  /** The CUDA version that the driver is for, such as `12.4`. */
+  driver: string
+  /** The PTX that it loaded. */
+  ptx: string
+  /** Time that loading the kernels took, in seconds; the first time on a machine the driver compiles them. */
+  moduleSeconds: number
+}
+
 /** Loss and gradient of one update. */
 export interface GradientResult {
   /** Cross-entropy summed over the update's predictions, in nats. */
@@ -223,12 +299,12 @@ export interface NetworkOptions {
   batchSize: number
   /** The most steps of an update: how far truncated BPTT reaches back. */
   numSteps: number
-  /** Threads that share the work; as many as the machine offers when absent. No result depends on it. */
+  /** Threads that share the work of the CPU; as many as the machine offers when absent. No result depends on it. */
   threads?: number
   /** Whether the recurrent candidate bias b_q exists and is trained; false when absent. */
   candidateBias?: boolean
-  /** Where the arithmetic is done; `cpu` when absent, and the only device of this build. */
-  device?: 'cpu'
+  /** Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one. */
+  device?: 'cpu' | 'cuda' | `cuda:${number}`
 }
 
 /** A tensor's place in the flat array of parameters. */

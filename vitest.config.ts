@@ -6,5 +6,8 @@ export default defineConfig({
     // The addon runs in processes of their own: a crash of one file is seen and spoils no other.
     pool: 'forks',
     testTimeout: 30_000,
+    // The tests take their machine for one without a GPU, whether it has one or not; test/cuda.test.ts brings
+    // a driver of its own.
+    env: { CUDA_VISIBLE_DEVICES: '' },
   },
 });

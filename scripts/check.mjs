@@ -22,6 +22,7 @@ const CHECKS = [
   ['TypeScript format and lint', 'npx', ['biome', 'ci', '--colors=off', '.']],
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
   ['import arrows', 'npx', ['vitest', 'run', '--reporter=dot', 'test/architecture.test.ts']],
+  ['kernels', 'node', ['scripts/check-kernels.mjs']],
   ['build of the addon', 'npm', ['run', '--silent', 'build:rs']],
 ];
 

@@ -25,19 +25,33 @@ function run(command, args, { capture = false, env = {} } = {}) {
   return { code: result.status ?? 1, stdout: result.stdout ?? '' };
 }
 
-/** cargo's tests, counted from the closing line of each of its runners. */
+/** Tests of the emulator that take minutes under the sanitizers, and touch nothing that the others do not. */
+const SLOW_SANITIZED = [
+  'chapters_sizes',
+  'training_equals',
+  'odd_sizes',
+  'forward_equals',
+  'the_same_run',
+  'any_order',
+];
+
+/** All of cargo's tests. */
 function cargoTests() {
-  const args = [
-    'test',
-    '--workspace',
-    '--locked',
-    '--no-fail-fast',
-    '--',
-    ...(long ? ['--include-ignored'] : []),
-  ];
+  return cargo('cargo', ['--workspace'], long ? ['--include-ignored'] : []);
+}
+
+/** The CUDA kernels and the emulator that runs them, under AddressSanitizer and UBSan. */
+function sanitizedTests() {
+  const skipped = long ? [] : SLOW_SANITIZED.flatMap((name) => ['--skip', name]);
+  return cargo('sanitized', ['-p', 'gru-cuda-emulator', '--features', 'sanitize'], skipped);
+}
+
+/** Runs cargo's tests, counted from the closing line of each of its runners. */
+function cargo(name, packages, options) {
+  const args = ['test', ...packages, '--locked', '--no-fail-fast', '--', ...options];
   const { code, stdout } = run('cargo', args, { capture: true });
   process.stdout.write(stdout);
-  const counts = { name: 'cargo', code, passed: 0, failed: 0, skipped: 0 };
+  const counts = { name, code, passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of stdout.matchAll(
     /^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm,
   )) {
@@ -82,6 +96,8 @@ if (run('npm', ['run', '--silent', 'build']).code !== 0) {
   process.exit(1);
 }
 const runners = [cargoTests(), vitestTests()];
+// The sanitizers' libraries are those of gcc on Linux.
+if (process.platform === 'linux') runners.push(sanitizedTests());
 const problems = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const runner of runners) {

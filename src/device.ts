@@ -1,22 +1,45 @@
-/** Which device runs a network, and which arithmetic it does there. */
+/** Which device a network runs on, and which arithmetic it does there. */
 
 import type { DeviceName, Precision } from './config.js';
-import { GruError } from './errors.js';
+import { GruError, toGruError } from './errors.js';
+import { Network, type NetworkOptions } from './native.js';
+
+/** A network, and what the user should know of where it runs. */
+export interface PlacedNetwork {
+  network: Network;
+  notices: string[];
+}
 
 /**
- * The device to use. This build has the CPU backend alone: `auto` is the CPU, `cuda` is an error.
+ * Makes a network on the device asked for. `auto` is the first GPU that will do, and where none will the CPU,
+ * with a notice that names what was missing.
  *
- * @throws GruError GRU_DEVICE for a device that is not here, or an arithmetic it does not have; GRU_USAGE for
- * an arithmetic that the device can never have
+ * @throws GruError GRU_DEVICE for a device that cannot be used, or an arithmetic that it does not have;
+ * GRU_USAGE for an arithmetic that it can never have; GRU_OUT_OF_MEMORY
  */
-export function chooseDevice(device: DeviceName, precision: Precision): 'cpu' {
-  if (device.startsWith('cuda')) {
-    throw new GruError(
-      'GRU_DEVICE',
-      `expected a CUDA backend for --device ${device}, received a build of gru-native without one`,
-      'Use --device cpu, or --device auto.',
-    );
+export function placeNetwork(
+  sizes: Omit<NetworkOptions, 'device'>,
+  device: DeviceName,
+  precision: Precision,
+): PlacedNetwork {
+  if (device === 'cpu') return { network: onCpu(sizes, precision), notices: [] };
+  if (device !== 'auto') {
+    return { network: onCuda(sizes, device, precision), notices: [] };
   }
+  if (precision !== 'fp32') return { network: onCpu(sizes, precision), notices: [] };
+  try {
+    return { network: new Network({ ...sizes, device: 'cuda' }), notices: [] };
+  } catch (thrown) {
+    const { code, message } = toGruError(thrown);
+    if (code !== 'GRU_DEVICE' && code !== 'GRU_OUT_OF_MEMORY') throw thrown;
+    return {
+      network: onCpu(sizes, precision),
+      notices: [`running on the CPU, no GPU can be used: ${message}`],
+    };
+  }
+}
+
+function onCpu(sizes: Omit<NetworkOptions, 'device'>, precision: Precision): Network {
   if (precision === 'tf32') {
     throw new GruError(
       'GRU_USAGE',
@@ -31,5 +54,28 @@ export function chooseDevice(device: DeviceName, precision: Precision): 'cpu' {
       'Use --precision fp32.',
     );
   }
-  return 'cpu';
+  return new Network({ ...sizes, device: 'cpu' });
+}
+
+function onCuda(
+  sizes: Omit<NetworkOptions, 'device'>,
+  device: Exclude<DeviceName, 'auto' | 'cpu'>,
+  precision: Precision,
+): Network {
+  if (precision !== 'fp32') {
+    throw new GruError(
+      'GRU_DEVICE',
+      `expected CUDA kernels for --precision ${precision}, received a build of gru-native without them`,
+      'Use --precision fp32.',
+    );
+  }
+  try {
+    return new Network({ ...sizes, device });
+  } catch (thrown) {
+    const { code, message, hint } = toGruError(thrown);
+    if (code !== 'GRU_DEVICE') throw thrown;
+    throw new GruError(code, message, `${hint} To do without a GPU: --device cpu.`.trimStart(), {
+      cause: thrown,
+    });
+  }
 }

@@ -50,8 +50,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 
 /**
- * Whatever was thrown as a GruError: the native side throws plain errors that carry one of our codes, and
- * anything without a code is a bug.
+ * Whatever was thrown as a GruError: the native side throws plain errors that carry one of our codes and, where
+ * it knows what to do, say so on a second line; anything without a code is a bug.
  */
 export function toGruError(thrown: unknown): GruError {
   if (thrown instanceof GruError) return thrown;
@@ -60,7 +60,9 @@ export function toGruError(thrown: unknown): GruError {
       ? (thrown as NodeJS.ErrnoException)
       : { code: undefined, message: String(thrown) };
   const cause = { cause: thrown };
-  if (code?.startsWith('GRU_'))
-    return new GruError(code as ErrorCode, message, HINTS[code as ErrorCode], cause);
+  if (code?.startsWith('GRU_')) {
+    const [said, hint = HINTS[code as ErrorCode]] = message.split('\n', 2) as [string, string?];
+    return new GruError(code as ErrorCode, said, hint, cause);
+  }
   return new GruError('GRU_INTERNAL', message, HINTS.GRU_INTERNAL, cause);
 }

@@ -6,6 +6,23 @@
 import type { TrainingConfig } from './config.js';
 import type { ErrorCode } from './errors.js';
 
+/** A GPU that does the arithmetic. */
+export interface Gpu {
+  /** Its number, as in `cuda:N`. */
+  index: number;
+  name: string;
+  /** Such as `9.0`. */
+  computeCapability: string;
+  /** All of its memory. */
+  memoryBytes: number;
+  /** The CUDA version that the driver is for, such as `12.4`. */
+  driver: string;
+  /** The PTX that was loaded. */
+  ptx: string;
+  /** Time that loading it took; the first time on a machine the driver compiles it. */
+  moduleSeconds: number;
+}
+
 /** The first event: what will run, where. */
 export interface StartEvent {
   type: 'start';
@@ -20,7 +37,12 @@ export interface StartEvent {
     /** Of the text used, as UTF-8, newlines as spaces. */
     sha256: string;
   };
+  /** `cpu` or `cuda:N`. */
   device: string;
+  /** Where the CPU does the arithmetic, the instructions that its products use: `avx2` or `portable`. */
+  cpuPath?: string;
+  /** The GPU, where one does the arithmetic. */
+  gpu?: Gpu;
   /** Number of trained parameters. */
   parameters: number;
   precision: string;

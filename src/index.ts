@@ -15,6 +15,7 @@ export type {
   EndEvent,
   EpochEvent,
   ErrorEvent,
+  Gpu,
   ProgressEvent,
   SampleEvent,
   StartEvent,

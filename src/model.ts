@@ -2,17 +2,20 @@
 
 import { writeAtomically } from './atomic-file.js';
 import { DEFAULT_CONFIG, type DeviceName } from './config.js';
-import { chooseDevice } from './device.js';
+import { placeNetwork } from './device.js';
 import { GruError } from './errors.js';
 import { type GenerateOptions, generate, generateText } from './generator.js';
 import { encodeFile, type ModelContent, type ModelMetadata, readModelFile } from './model-file.js';
-import { Network } from './native.js';
+import type { Network } from './native.js';
 import { perplexity } from './perplexity.js';
 import type { Vocabulary } from './vocabulary.js';
 
 /** Where and how a model is loaded. */
 export interface LoadOptions {
-  /** `auto` if not given. */
+  /**
+   * `auto` if not given, which for a model is the CPU: one lane fed character by character gains nothing from
+   * a GPU, and starting one takes longer than a text.
+   */
   device?: DeviceName | undefined;
   /** Threads of the CPU backend. */
   threads?: number | undefined;
@@ -59,15 +62,19 @@ export class LanguageModel {
   /** A model from what a file holds. */
   static async fromContent(content: ModelContent, options: LoadOptions = {}): Promise<LanguageModel> {
     const { vocabSize, hiddenSize, candidateBias, parameters } = content;
-    const network = new Network({
-      vocabSize,
-      hiddenSize,
-      batchSize: 1,
-      numSteps: EVALUATION_STEPS,
-      candidateBias,
-      device: chooseDevice(options.device ?? DEFAULT_CONFIG.device, DEFAULT_CONFIG.precision),
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
-    });
+    const { device = 'auto', threads } = options;
+    const { network } = placeNetwork(
+      {
+        vocabSize,
+        hiddenSize,
+        batchSize: 1,
+        numSteps: EVALUATION_STEPS,
+        candidateBias,
+        ...(threads === undefined ? {} : { threads }),
+      },
+      device === 'auto' ? 'cpu' : device,
+      DEFAULT_CONFIG.precision,
+    );
     await network.setParameters(parameters);
     return new LanguageModel(content, network);
   }

@@ -8,11 +8,11 @@ import { updatesPerEpoch } from './batches.js';
 import { CheckpointWriter, type ResumePoint, readResumePoint } from './checkpoint.js';
 import { CONFIG_KEYS, resolveConfig, type TrainingConfig } from './config.js';
 import type { Corpus } from './corpus.js';
-import { chooseDevice } from './device.js';
+import { placeNetwork } from './device.js';
 import { GruError } from './errors.js';
 import type { StartEvent } from './events.js';
 import { type ModelContent, type ModelMetadata, newMetadata, readModelFile } from './model-file.js';
-import { Network } from './native.js';
+import type { Network } from './native.js';
 import { Trainer } from './trainer.js';
 import { Vocabulary } from './vocabulary.js';
 
@@ -77,7 +77,6 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     ...given,
     ...(initial === undefined ? {} : { hiddenSize: initial.hiddenSize }),
   });
-  const device = chooseDevice(config.device, config.precision);
   const vocabulary = initial?.vocabulary ?? Vocabulary.fromText(corpus.text);
   const ids = vocabulary.encode(corpus.text, `corpus ${corpus.name}`);
   const updates = updatesPerEpoch(ids.length, config);
@@ -111,15 +110,14 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   };
   const { vocabSize, hiddenSize, candidateBias } = content;
   const { batchSize, numSteps, threads } = config;
-  const network = new Network({
-    vocabSize,
-    hiddenSize,
-    candidateBias,
-    batchSize,
-    numSteps,
-    device,
-    ...(threads === 'auto' ? {} : { threads }),
-  });
+  const sizes = { vocabSize, hiddenSize, candidateBias, batchSize, numSteps };
+  const placed = placeNetwork(
+    { ...sizes, ...(threads === 'auto' ? {} : { threads }) },
+    config.device,
+    config.precision,
+  );
+  const { network } = placed;
+  notices.push(...placed.notices);
   let writer: CheckpointWriter | undefined;
   try {
     await network.loadCorpus(ids);
@@ -143,7 +141,9 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     type: 'start',
     config,
     corpus: { name, characters, totalCharacters, vocabSize, sha256 },
-    device,
+    device: network.device,
+    ...(network.cpuPath === null ? {} : { cpuPath: network.cpuPath }),
+    ...(network.gpu === null ? {} : { gpu: network.gpu }),
     parameters: network.parameterCount,
     precision: config.precision,
     threads: network.threads,

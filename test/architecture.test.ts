@@ -23,8 +23,8 @@ const ORDER = [
   'zip.ts',
   'named-corpora.ts',
   'corpus.ts',
-  'device.ts',
   'native.ts',
+  'device.ts',
   'sampling.ts',
   'generator.ts',
   'trainer.ts',
@@ -45,6 +45,7 @@ const ORDER = [
   'cli/eval.ts',
   'cli/inspect.ts',
   'cli/corpus.ts',
+  'cli/cuda-probe.ts',
   'cli/doctor.ts',
   'cli/main.ts',
 ];

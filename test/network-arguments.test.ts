@@ -30,12 +30,9 @@ describe('wrong arguments', () => {
       'expected a boolean as candidateBias, received "no"',
     ],
     ['a device in figures', { device: 0 }, 'GRU_USAGE', 'expected a string as device, received 0'],
-    [
-      'cuda',
-      { device: 'cuda:1' },
-      'GRU_DEVICE',
-      'expected cpu as device, received cuda:1: this build has no CUDA',
-    ],
+    ['no device', { device: 'cuda:' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device, received cuda:'],
+    ['a signed GPU', { device: 'cuda:+1' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device'],
+    ['a GPU that is not there', { device: 'cuda:7' }, 'GRU_DEVICE', 'expected '],
   ])('of the constructor: %s', (_, changes, code, message) => {
     const options = changes && { ...SIZES, ...changes };
     const error = failure(() => new Network(options as NetworkOptions));

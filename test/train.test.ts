@@ -57,7 +57,7 @@ test('yields start, epochs, samples at reports, and end', async () => {
     epochsDone: 0,
     device: 'cpu',
     corpus: { vocabSize: 20 },
-    notices: [],
+    notices: [expect.stringMatching(/^running on the CPU, no GPU can be used: expected .* received /)],
   });
   for (const event of events) {
     if (event.type === 'sample') expect([...event.text]).toHaveLength([...event.prefix].length + 4);

@@ -22,7 +22,11 @@ export function declareEval(command: Command): void {
       configValue('maxChars', '--max-chars'),
     )
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
-    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)', configValue('device', '--device'))
+    .option(
+      '--device <name>',
+      'auto, cpu, cuda or cuda:N (default: auto, here the CPU)',
+      configValue('device', '--device'),
+    )
     .option('--json', 'print one JSON object')
     .action(runEval);
 }

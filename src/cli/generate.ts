@@ -55,7 +55,11 @@ export function declareGenerate(command: Command): void {
     )
     .option('--seed <n>', 'seed of the random numbers (default: 0)', configValue('seed', '--seed'))
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
-    .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)', configValue('device', '--device'))
+    .option(
+      '--device <name>',
+      'auto, cpu, cuda or cuda:N (default: auto, here the CPU)',
+      configValue('device', '--device'),
+    )
     .option('--json', 'print one JSON object a line')
     .action(runGenerate);
 }

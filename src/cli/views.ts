@@ -12,6 +12,7 @@ import { packageVersion } from '../package-version.js';
 import { perplexity } from '../perplexity.js';
 import { reportsAfter } from '../schedule.js';
 import { DEFAULT_OUT } from './options.js';
+import { bytesText } from './table.js';
 
 /** At a perplexity below this a model has its corpus by heart. */
 const MEMORISED = 1.5;
@@ -72,15 +73,21 @@ export class TerminalView {
     corpus,
     parameters,
     device,
+    cpuPath,
+    gpu,
     threads,
     updatesPerEpoch,
     epochsDone,
     notices,
   }: StartEvent): void {
+    const place =
+      gpu === undefined
+        ? `${device}, ${plural(threads, 'thread')}, ${cpuPath} kernels`
+        : `${device}, ${gpu.name} (${bytesText(gpu.memoryBytes)}, compute capability ${gpu.computeCapability}, driver for CUDA ${gpu.driver}, ${gpu.ptx})`;
     const goesOn = epochsDone > 0 ? `, going on after epoch ${epochsDone}` : '';
     this.#print(
       process.stderr,
-      `gru-native ${packageVersion()}: ${config.epochs} epochs of ${updatesPerEpoch} updates on ${device}, ${plural(threads, 'thread')}${goesOn}`,
+      `gru-native ${packageVersion()}: ${config.epochs} epochs of ${updatesPerEpoch} updates on ${place}${goesOn}`,
     );
     const sizes = `${grouped(corpus.characters)} characters, ${grouped(corpus.vocabSize)} distinct; ${grouped(parameters)} parameters`;
     this.#print(process.stderr, `corpus ${corpus.name}: ${sizes}`);

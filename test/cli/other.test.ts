@@ -105,6 +105,14 @@ test('doctor says that training runs here', async () => {
   });
 });
 
+test('the environment may force a path of the CPU', async () => {
+  const doctor = (path: string) => start(folder(), ['doctor'], '', { GRU_NATIVE_CPU: path }).finished;
+  expect((await doctor('portable')).stdout).toMatch(/CPU .*; portable kernels; /);
+  const refused = await doctor('mmx');
+  expect(refused).toMatchObject({ code: 2, stdout: '' });
+  expect(refused.stderr).toMatch(/expected portable.* for GRU_NATIVE_CPU, received mmx/);
+});
+
 test('help and version answer without loading the addon', async () => {
   const cwd = folder();
   const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere', NODE_OPTIONS: '--no-addons' };

@@ -51,6 +51,34 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// The device's memory is too small.
+    #[error("expected {bytes} bytes of free device memory, received {free}{hint}")]
+    DeviceMemory {
+        /// Bytes asked for.
+        bytes: u64,
+        /// Bytes free.
+        free: u64,
+        /// What would fit, in words that go on the sentence; may be empty.
+        hint: String,
+    },
+    /// No device can be used.
+    #[error("expected {expected}, received {received}")]
+    Unavailable {
+        /// What is needed.
+        expected: String,
+        /// What was found.
+        received: String,
+        /// What to do; may be empty.
+        hint: String,
+    },
+    /// The device refused or failed.
+    #[error("expected the device to {what}, received: {reason}")]
+    Device {
+        /// What it was to do.
+        what: String,
+        /// The driver's words.
+        reason: String,
+    },
     /// The worker threads could not be started.
     #[error("expected to start {threads} threads: {reason}")]
     Threads {
@@ -173,7 +201,7 @@ impl Update {
 pub enum Stop {
     /// Every update of the plan was done.
     Completed,
-    /// The observer asked to stop; the update it saw last was applied.
+    /// The observer asked to stop; every update that it was told of was applied.
     Cancelled,
     /// The loss or gradient of the update after the last one done is not finite; it was not applied.
     NonFinite,
@@ -188,7 +216,9 @@ pub struct Outcome {
     pub stop: Stop,
 }
 
-/// Called after every update with its index in the plan and its report; `Break` stops the run there.
+/// Told of every update in order: its index in the plan and its report. `Break` asks the run to stop: it does
+/// so as soon as it can, which is at once where updates are run one by one. Updates that were started together
+/// with the one at hand are still done and told of.
 pub type Observer<'a> = dyn FnMut(usize, Update) -> ControlFlow<()> + Send + 'a;
 
 /// Output of [`Backend::forward`].
@@ -209,22 +239,22 @@ pub trait Backend: Send {
     fn sizes(&self) -> &Sizes;
 
     /// Copies all parameters to `flat`, laid out as [`crate::Layout`] says.
-    fn read_parameters(&self, flat: &mut [f32]);
+    fn read_parameters(&self, flat: &mut [f32]) -> Result<(), Error>;
 
     /// Replaces all parameters; `flat` has the layout's length and is finite.
-    fn write_parameters(&mut self, flat: &[f32]);
+    fn write_parameters(&mut self, flat: &[f32]) -> Result<(), Error>;
 
     /// Replaces the corpus; every id is below `vocab_size`.
-    fn write_corpus(&mut self, ids: &[u32]);
+    fn write_corpus(&mut self, ids: &[u32]) -> Result<(), Error>;
 
     /// Number of ids in the loaded corpus.
     fn corpus_len(&self) -> usize;
 
     /// Copies the carried hidden state to `state`, `[batch_size, hidden_size]`.
-    fn read_state(&self, state: &mut [f32]);
+    fn read_state(&self, state: &mut [f32]) -> Result<(), Error>;
 
     /// Replaces the carried hidden state, `[batch_size, hidden_size]`, finite.
-    fn write_state(&mut self, state: &[f32]);
+    fn write_state(&mut self, state: &[f32]) -> Result<(), Error>;
 
     /// Runs a checked plan, training; see [`Backend::train`].
     fn run_train(&mut self, plan: &Plan, observer: &mut Observer) -> Result<Outcome, Error>;
@@ -241,13 +271,16 @@ pub trait Backend: Send {
 
     /// Fills everything but parameters, corpus and carried state with NaN, so that tests can show that no
     /// scratch is read before it is written.
-    fn poison_scratch(&mut self);
+    fn poison_scratch(&mut self) -> Result<(), Error>;
 
     /// All parameters in [`crate::Layout`]'s order.
-    fn parameters(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn parameters(&self) -> Result<Vec<f32>, Error> {
         let mut flat = vec![0.0; crate::Layout::new(self.sizes()).len()];
-        self.read_parameters(&mut flat);
-        flat
+        self.read_parameters(&mut flat)?;
+        Ok(flat)
     }
 
     /// Replaces all parameters, in [`crate::Layout`]'s order.
@@ -258,8 +291,7 @@ pub trait Backend: Send {
         let layout = crate::Layout::new(self.sizes());
         check_length("parameters", layout.len(), flat.len())?;
         check_finite("parameters", flat)?;
-        self.write_parameters(flat);
-        Ok(())
+        self.write_parameters(flat)
     }
 
     /// Copies the corpus's ids in. They stay until replaced.
@@ -272,15 +304,17 @@ pub trait Backend: Send {
             return Err(Error::Length { name: "ids", expected, received: ids.len() });
         }
         check_ids(ids, self.sizes().vocab_size)?;
-        self.write_corpus(ids);
-        Ok(())
+        self.write_corpus(ids)
     }
 
     /// The carried hidden state, `[batch_size, hidden_size]`.
-    fn state(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    fn state(&self) -> Result<Vec<f32>, Error> {
         let mut state = vec![0.0; self.sizes().batch_size * self.sizes().hidden_size];
-        self.read_state(&mut state);
-        state
+        self.read_state(&mut state)?;
+        Ok(state)
     }
 
     /// Replaces the carried hidden state, `[batch_size, hidden_size]`.
@@ -290,8 +324,7 @@ pub trait Backend: Send {
     fn set_state(&mut self, state: &[f32]) -> Result<(), Error> {
         check_length("state", self.sizes().batch_size * self.sizes().hidden_size, state.len())?;
         check_finite("state", state)?;
-        self.write_state(state);
-        Ok(())
+        self.write_state(state)
     }
 
     /// Trains over the plan: for each update forward, loss, BPTT, global-norm clipping and an SGD step; then

@@ -170,28 +170,33 @@ impl Backend for Oracle {
         &self.sizes
     }
 
-    fn read_parameters(&self, flat: &mut [f32]) {
+    fn read_parameters(&self, flat: &mut [f32]) -> Result<(), Error> {
         flat.iter_mut().zip(&self.parameters).for_each(|(out, &value)| *out = value as f32);
+        Ok(())
     }
 
-    fn write_parameters(&mut self, flat: &[f32]) {
+    fn write_parameters(&mut self, flat: &[f32]) -> Result<(), Error> {
         self.parameters = flat.iter().map(|&value| f64::from(value)).collect();
+        Ok(())
     }
 
-    fn write_corpus(&mut self, ids: &[u32]) {
+    fn write_corpus(&mut self, ids: &[u32]) -> Result<(), Error> {
         self.ids = ids.to_vec();
+        Ok(())
     }
 
     fn corpus_len(&self) -> usize {
         self.ids.len()
     }
 
-    fn read_state(&self, state: &mut [f32]) {
+    fn read_state(&self, state: &mut [f32]) -> Result<(), Error> {
         state.iter_mut().zip(&self.state).for_each(|(out, &value)| *out = value as f32);
+        Ok(())
     }
 
-    fn write_state(&mut self, state: &[f32]) {
+    fn write_state(&mut self, state: &[f32]) -> Result<(), Error> {
         self.state = state.iter().map(|&value| f64::from(value)).collect();
+        Ok(())
     }
 
     fn run_train(&mut self, plan: &Plan, observer: &mut Observer) -> Result<Outcome, Error> {
@@ -239,8 +244,8 @@ impl Backend for Oracle {
         Ok(Forward { logits, state: h.iter().map(|&value| value as f32).collect() })
     }
 
-    fn poison_scratch(&mut self) {
-        // The oracle has no scratch: every update makes its own.
+    fn poison_scratch(&mut self) -> Result<(), Error> {
+        Ok(()) // The oracle has no scratch: every update makes its own.
     }
 
     fn run_gradient(&mut self, plan: &Plan, gradient: &mut [f32]) -> Result<Update, Error> {

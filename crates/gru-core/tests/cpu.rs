@@ -3,6 +3,7 @@
 use gru_core::backend::Stop;
 use gru_core::conformance::{Tolerance, train_as_the_chapter};
 use gru_core::cpu::CpuBackend;
+use gru_core::cpu::kernel::Path;
 use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use std::ops::ControlFlow;
@@ -11,15 +12,26 @@ fn make(sizes: Sizes) -> Box<dyn Backend> {
     Box::new(CpuBackend::new(sizes, 2).unwrap())
 }
 
+/// On the machine's fastest path.
 mod conformance {
     use super::*;
 
     gru_core::conformance_suite!(make, Tolerance::F32);
 }
 
+mod portable {
+    use super::*;
+
+    fn make(sizes: Sizes) -> Box<dyn Backend> {
+        Box::new(CpuBackend::on_path(sizes, 2, Path::Portable).unwrap())
+    }
+
+    gru_core::conformance_suite!(make, Tolerance::F32);
+}
+
 /// Bits of all parameters and reports after training on the given number of threads.
-fn trained(threads: usize, sizes: Sizes) -> Vec<u64> {
-    let mut backend = CpuBackend::new(sizes, threads).unwrap();
+fn trained(threads: usize, sizes: Sizes, path: Path) -> Vec<u64> {
+    let mut backend = CpuBackend::on_path(sizes, threads, path).unwrap();
     backend.set_parameters(&initial_parameters(&sizes, 5, 0.1)).unwrap();
     let length = 2000u32;
     let ids: Vec<u32> = (0..length).map(|i| (i * i + i / 7) % sizes.vocab_size as u32).collect();
@@ -38,7 +50,7 @@ fn trained(threads: usize, sizes: Sizes) -> Vec<u64> {
         ControlFlow::Continue(())
     });
     assert_eq!(outcome.unwrap().stop, Stop::Completed);
-    bits.extend(backend.parameters().iter().map(|value| u64::from(value.to_bits())));
+    bits.extend(backend.parameters().unwrap().iter().map(|value| u64::from(value.to_bits())));
     bits
 }
 
@@ -46,11 +58,31 @@ fn trained(threads: usize, sizes: Sizes) -> Vec<u64> {
 fn any_number_of_threads_gives_the_same_bits() {
     for (hidden_size, batch_size) in [(37, 5), (64, 32), (100, 50)] {
         let sizes = Sizes { vocab_size: 301, hidden_size, batch_size, num_steps: 13, candidate_bias: true };
-        let one = trained(1, sizes);
-        for threads in [2, 3, 4, 7] {
-            assert!(trained(threads, sizes) == one, "{threads} threads, {sizes:?}");
+        for path in Path::available() {
+            let one = trained(1, sizes, path);
+            for threads in [2, 3, 4, 7] {
+                assert!(trained(threads, sizes, path) == one, "{threads} threads, {path:?}, {sizes:?}");
+            }
         }
     }
+}
+
+#[test]
+fn a_run_stops_right_after_the_update_that_the_observer_stopped_at() {
+    let sizes = Sizes { vocab_size: 5, hidden_size: 3, batch_size: 2, num_steps: 2, candidate_bias: false };
+    let mut backend = CpuBackend::new(sizes, 1).unwrap();
+    backend.load_corpus(&[0, 1, 2, 3, 4]).unwrap();
+    let plan = Plan {
+        starts: vec![0; 8],
+        num_steps: 2,
+        learning_rate: vec![0.1; 4],
+        max_grad_norm: 1.0,
+        carry_state: true,
+    };
+    let stop_at_two =
+        &mut |index, _| if index == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let outcome = backend.train(&plan, stop_at_two).unwrap();
+    assert_eq!((outcome.updates, outcome.stop), (3, Stop::Cancelled));
 }
 
 #[test]

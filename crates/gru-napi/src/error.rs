@@ -77,10 +77,25 @@ pub fn core(error: &gru_core::Error) -> Failure {
     use gru_core::Error as Core;
     let code = match error {
         Core::Size { .. } | Core::Length { .. } | Core::Value { .. } | Core::NoCorpus => Code::Usage,
-        Core::OutOfMemory { .. } => Code::OutOfMemory,
+        Core::OutOfMemory { .. } | Core::DeviceMemory { .. } => Code::OutOfMemory,
+        Core::Device { .. } | Core::Unavailable { .. } => Code::Device,
         Core::Threads { .. } => Code::Internal,
     };
-    Failure::new(code, camel_case(&error.to_string()))
+    let words = error.to_string();
+    let cause = if code == Code::Usage { camel_case(&words) } else { words };
+    match error {
+        // What to do goes on a second line, which src/errors.ts makes the error's hint.
+        Core::Unavailable { hint, .. } if !hint.is_empty() => {
+            Failure::new(code, format!("{cause}\n{}", sentence(hint)))
+        }
+        _ => Failure::new(code, cause),
+    }
+}
+
+/// The words with a capital letter in front and a period behind.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect()
 }
 
 /// Bytes that are not a model.

@@ -1,5 +1,5 @@
 //! The Node addon of gru-native: arguments and results, promises, threads and their end. All arithmetic is in
-//! gru-core.
+//! gru-core and gru-cuda.
 //!
 //! What it exports to JavaScript, and where:
 //!
@@ -11,13 +11,15 @@
 //! | `EpochPlan` | [`plan`] |
 //! | `CancelFlag`, `EpochProgress`, `EpochResult` | [`epoch`] |
 //! | `encodeModel`, `decodeModel`, `ModelContents` | [`model_file`] |
-//! | `cpuFeatures`, `availableThreads`, `version` | [`machine`] |
+//! | `cudaReport`, `CudaReport`, `CudaStage`, `CudaDevice`, `GpuFacts` | [`device`] |
+//! | `cpuFeatures`, `cpuPath`, `availableThreads`, `version` | [`machine`] |
 //!
 //! and what stays inside: [`worker`], the thread of a network, and [`panics`], both of which know nothing of
 //! Node; [`promise`], which joins the two worlds; [`lifetime`], which ends the threads with their environment;
 //! [`argument`] and [`error`].
 
 pub mod argument;
+pub mod device;
 pub mod epoch;
 pub mod error;
 pub mod lifetime;

@@ -1,7 +1,39 @@
 //! What the machine and this build offer, for `doctor`.
 
+use crate::error::{self, Result};
+use gru_core::cpu::kernel::Path;
 use napi_derive::napi;
 use std::num::NonZero;
+
+/// Forces a path of the CPU backend.
+const FORCE_PATH: &str = "GRU_NATIVE_CPU";
+
+/// The path that the CPU backend's networks take: the fastest of this machine, or the one that `GRU_NATIVE_CPU`
+/// names.
+///
+/// # Errors
+/// `GRU_USAGE` for a name that is no path of this machine.
+pub fn path() -> Result<Path> {
+    let Some(name) = std::env::var_os(FORCE_PATH).filter(|name| !name.is_empty()) else {
+        return Ok(Path::detect());
+    };
+    let available = Path::available();
+    let chosen = available.iter().copied().find(|path| name == path.name());
+    chosen.ok_or_else(|| {
+        let names: Vec<&str> = available.iter().map(|path| path.name()).collect();
+        let received = name.to_string_lossy();
+        error::usage(format!("expected {} for {FORCE_PATH}, received {received}", names.join(" or ")))
+    })
+}
+
+/// The instructions that the CPU backend's products use here: `portable` or `avx2`. The environment variable
+/// `GRU_NATIVE_CPU` forces one.
+///
+/// @throws code `GRU_USAGE` where it names one that is not here.
+#[napi(catch_unwind, ts_return_type = "'portable' | 'avx2'")]
+pub fn cpu_path() -> Result<&'static str> {
+    Ok(path()?.name())
+}
 
 /// The vector extensions of this processor that the CPU backend can use: of avx2, fma, avx512f, avx512bf16
 /// and neon, those that are there.

@@ -1,6 +1,7 @@
 //! `Network`: checks arguments, queues commands to the network's thread and promises their results.
 
 use crate::argument::{Argument, MAX_SAFE_INTEGER};
+use crate::device::{self, GpuFacts};
 use crate::epoch::{CancelFlag, EpochProgress, EpochResult, Report, Reporter, Run};
 use crate::error::{self, Result};
 use crate::lifetime;
@@ -9,12 +10,13 @@ use crate::plan::EpochPlan;
 use crate::promise::promise;
 use crate::results::{ForwardResult, GradientResult, ParameterTensor};
 use crate::worker::Worker;
-use gru_core::cpu::CpuBackend;
+use gru_core::cpu::kernel::Path;
 use gru_core::{Backend, Error, Layout, Sizes};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Function, PromiseRaw};
 use napi_derive::napi;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A flag as an argument: ours, or something else.
 type CancelArgument<'a> = Option<Either<&'a CancelFlag, Argument>>;
@@ -32,6 +34,8 @@ type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argum
 pub struct Network {
     sizes: Sizes,
     threads: usize,
+    gpu: Option<GpuFacts>,
+    path: Path,
     worker: Worker,
 }
 
@@ -43,11 +47,19 @@ impl Network {
     /// @throws code `GRU_USAGE`, `GRU_DEVICE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, options: NetworkOptions) -> Result<Self> {
-        let (sizes, threads) = options.check()?;
-        let make = move || Ok(Box::new(CpuBackend::new(sizes, threads)?) as Box<dyn Backend>);
+        let (sizes, threads, path, choice) = options.check()?;
+        let facts = Arc::new(Mutex::new(None));
+        let found = Arc::clone(&facts);
+        let make = move || {
+            let (backend, gpu) = device::make(choice, sizes, threads, path)?;
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = gpu;
+            Ok(backend)
+        };
         let (worker, thread) = Worker::start(make).map_err(error::work)?;
         lifetime::watch(env, worker.clone(), thread)?;
-        Ok(Self { sizes, threads, worker })
+        let gpu = facts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let threads = if gpu.is_some() { 1 } else { threads };
+        Ok(Self { sizes, threads, gpu, path, worker })
     }
 
     /// Draws all weights from N(0, `initScale`^2) and zeroes all biases. `seed` is a whole number from 0 to
@@ -158,9 +170,7 @@ impl Network {
     /// A copy of all parameters, laid out as `parameterTensors` says, `[parameterCount]`.
     #[napi(catch_unwind)]
     pub fn parameters<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Float32Array>> {
-        promise(env, &self.worker, || {
-            Ok(|backend: &mut dyn Backend, _: &AtomicBool| Ok(backend.parameters()))
-        })
+        promise(env, &self.worker, || Ok(|backend: &mut dyn Backend, _: &AtomicBool| backend.parameters()))
     }
 
     /// Replaces all parameters, laid out as `parameterTensors` says, `[parameterCount]`, all finite.
@@ -175,7 +185,7 @@ impl Network {
     /// A copy of the carried hidden state, `[batchSize, hiddenSize]` row-major.
     #[napi(catch_unwind)]
     pub fn state<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Float32Array>> {
-        promise(env, &self.worker, || Ok(|backend: &mut dyn Backend, _: &AtomicBool| Ok(backend.state())))
+        promise(env, &self.worker, || Ok(|backend: &mut dyn Backend, _: &AtomicBool| backend.state()))
     }
 
     /// Replaces the carried hidden state, `[batchSize, hiddenSize]` row-major, all finite.
@@ -224,16 +234,28 @@ impl Network {
         self.sizes.candidate_bias
     }
 
-    /// Threads that share the work.
+    /// Threads that share the work; 1 where a GPU does it.
     #[napi(getter, catch_unwind)]
     pub fn threads(&self) -> u32 {
         self.threads as u32
     }
 
     /// Where the arithmetic is done.
-    #[napi(getter, catch_unwind, ts_return_type = "'cpu'")]
-    pub fn device(&self) -> &'static str {
-        "cpu"
+    #[napi(getter, catch_unwind, ts_return_type = "'cpu' | `cuda:${number}`")]
+    pub fn device(&self) -> String {
+        self.gpu.as_ref().map_or("cpu".into(), |gpu| format!("cuda:{}", gpu.index))
+    }
+
+    /// The instructions that the products use where the CPU does the arithmetic; null where it does not.
+    #[napi(getter, catch_unwind, ts_return_type = "'portable' | 'avx2' | null")]
+    pub fn cpu_path(&self) -> Option<&'static str> {
+        self.gpu.is_none().then(|| self.path.name())
+    }
+
+    /// The GPU that does the arithmetic, if one does.
+    #[napi(getter, catch_unwind)]
+    pub fn gpu(&self) -> Option<GpuFacts> {
+        self.gpu.clone()
     }
 
     /// Number of parameters in all.

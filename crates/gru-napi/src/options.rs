@@ -1,9 +1,11 @@
 //! What a network is made with, as JavaScript gives it.
 
 use crate::argument::{Argument, Fields};
-use crate::error::{Code, Failure, Result};
+use crate::device::Choice;
+use crate::error::Result;
 use crate::machine;
 use gru_core::Sizes;
+use gru_core::cpu::kernel::Path;
 use gru_core::sizes::MAX_ELEMENTS;
 use napi::bindgen_prelude::FromNapiValue;
 use napi::sys;
@@ -24,14 +26,14 @@ pub struct NetworkOptions {
     /// The most steps of an update: how far truncated BPTT reaches back.
     #[napi(ts_type = "number")]
     pub num_steps: Argument,
-    /// Threads that share the work; as many as the machine offers when absent. No result depends on it.
+    /// Threads that share the work of the CPU; as many as the machine offers when absent. No result depends on it.
     #[napi(ts_type = "number")]
     pub threads: Option<Argument>,
     /// Whether the recurrent candidate bias b_q exists and is trained; false when absent.
     #[napi(ts_type = "boolean")]
     pub candidate_bias: Option<Argument>,
-    /// Where the arithmetic is done; `cpu` when absent, and the only device of this build.
-    #[napi(ts_type = "'cpu'")]
+    /// Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one.
+    #[napi(ts_type = "'cpu' | 'cuda' | `cuda:${number}`")]
     pub device: Option<Argument>,
 }
 
@@ -52,11 +54,11 @@ impl FromNapiValue for NetworkOptions {
 }
 
 impl NetworkOptions {
-    /// The sizes and the number of threads.
+    /// The sizes, the threads and the path of the CPU backend, and the device.
     ///
     /// # Errors
     /// The first thing wrong.
-    pub fn check(self) -> Result<(Sizes, usize)> {
+    pub fn check(self) -> Result<(Sizes, usize, Path, Choice)> {
         let size =
             |argument: Argument, name| argument.whole(name, 1, MAX_ELEMENTS as u64).map(|size| size as usize);
         let sizes = Sizes {
@@ -70,12 +72,11 @@ impl NetworkOptions {
             Some(given) => size(given, "threads")?,
             None => (machine::available_threads() as usize).min(gru_core::cpu::MAX_THREADS),
         };
-        let device = self.device.map_or(Ok("cpu".into()), |given| given.text("device"))?;
-        if device != "cpu" {
-            let message =
-                format!("expected cpu as device, received {device}: this build has no CUDA backend");
-            return Err(Failure::new(Code::Device, message));
-        }
-        Ok((sizes, threads))
+        let path = machine::path()?;
+        let choice = match self.device {
+            Some(given) => Choice::parse(&given.text("device")?)?,
+            None => Choice::Cpu,
+        };
+        Ok((sizes, threads, path, choice))
     }
 }

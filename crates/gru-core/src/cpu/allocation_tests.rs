@@ -1,5 +1,5 @@
-//! Shows that an update allocates nothing outside of the gemm crate, whose products allocate their own
-//! scratch: the tests' global allocator counts what the threads of one pool allocate.
+//! Shows that an update allocates nothing: the tests' global allocator counts what the threads of one pool
+//! allocate.
 
 use super::CpuBackend;
 use crate::backend::{Backend, Plan};
@@ -13,35 +13,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 thread_local! {
     /// Whether this thread's allocations count.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
-    static INSIDE_PRODUCT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the thread as being inside the gemm crate until dropped.
-pub struct InsideProduct;
-
-impl InsideProduct {
-    pub fn enter() -> Self {
-        INSIDE_PRODUCT.set(true);
-        Self
-    }
-}
-
-impl Drop for InsideProduct {
-    fn drop(&mut self) {
-        INSIDE_PRODUCT.set(false);
-    }
-}
-
-static OUTSIDE: AtomicUsize = AtomicUsize::new(0);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
 // SAFETY: hands every call to the system allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if COUNTED.try_with(Cell::get).unwrap_or(false) && !INSIDE_PRODUCT.try_with(Cell::get).unwrap_or(true)
-        {
-            OUTSIDE.fetch_add(1, Ordering::Relaxed);
+        if COUNTED.try_with(Cell::get).unwrap_or(false) {
+            COUNT.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: the caller's contract is passed on.
         unsafe { System.alloc(layout) }
@@ -73,12 +55,12 @@ fn an_update_allocates_nothing() {
     let mut counts = [0; 50];
     backend
         .train(&plan, &mut |index, _| {
-            counts[index] = OUTSIDE.load(Ordering::Relaxed);
+            counts[index] = COUNT.load(Ordering::Relaxed);
             ControlFlow::Continue(())
         })
         .unwrap();
     assert_eq!(counts[0], counts[49], "allocations by update: {counts:?}");
-    let before = OUTSIDE.load(Ordering::Relaxed);
+    let before = COUNT.load(Ordering::Relaxed);
     backend.pool.broadcast(|_| drop(std::hint::black_box(Box::new(0u8))));
-    assert!(OUTSIDE.load(Ordering::Relaxed) >= before + 2, "the counter does not count");
+    assert!(COUNT.load(Ordering::Relaxed) >= before + 2, "the counter does not count");
 }

@@ -1,46 +1,48 @@
-//! The forward pass: gather and recurrence by blocks of lanes, then projection and loss by blocks of rows.
+//! The forward pass: gather and recurrence by lanes, then projection and loss by blocks of rows.
 
-use super::functions::{exp, sigmoid, tanh};
-use super::memory::{Buffer, LINE, Matrix, MatrixMut, multiply};
-use super::{CpuBackend, LANES, Padded, Tensors, vectorised};
+use super::functions::{sigmoid, tanh};
+use super::kernel::{Path, prefetch};
+use super::loss::Rows;
+use super::memory::{LINE, Panels, Shared};
+use super::tensors::{Padded, Tensors};
+use super::{CpuBackend, lane_ranges, vectorised};
 use crate::backend::{Error, Forward, Plan};
 use crate::sizes::Sizes;
 use rayon::prelude::*;
 
-/// Rows of one projection task: enough for a product at full speed, and the logits stay in the cache.
-const PROJECTION_ROWS: usize = 64;
+/// Rows of one projection task: whole tiles, enough that a panel of weights is used often while it is in the
+/// first cache, and few enough that the logits stay in the second.
+pub(super) const PROJECTION_ROWS: usize = 72;
 
-/// What the forward pass leaves for the backward pass, for every row of an update.
+/// What the forward pass leaves for the backward pass. R rows, one (step, lane) each, step by step.
 pub(super) struct Activations {
-    /// Hidden state before the step, `[rows, hidden]`
-    pub h_previous: Buffer,
-    /// Hidden state after the step, `[rows, hidden]`
-    pub h: Buffer,
-    /// r, z, q, n; BPTT overwrites them with dr', dz', dn' r, dn': `[rows, 4 * hidden]`
-    pub gates: Buffer,
-    /// Logits, overwritten by dlogits: `[rows, vocab]`
-    pub logits: Buffer,
-    /// Gradient of h from the logits of its own row, `[rows, hidden]`
-    pub dh: Buffer,
+    /// Hidden states, `[R + batch_size, hidden]`: the first `batch_size` rows are those before the first step.
+    pub h: Panels,
+    /// r, z, q, n; BPTT overwrites them with dr', dz', dn' r, dn': `[R, 4 * hidden]`
+    pub gates: Panels,
+    /// Logits, overwritten by dlogits: `[R, vocab]`
+    pub logits: Panels,
+    /// Gradient of h from the logits of its own row; BPTT adds what the next step sends: `[R, hidden]`
+    pub dh: Panels,
     /// Loss of each row, in nats
     pub loss: Vec<f64>,
 }
 
 impl Activations {
-    pub fn zeros(rows: usize, Padded { hidden, vocab }: Padded) -> Result<Self, Error> {
+    pub fn zeros(sizes: &Sizes, Padded { hidden, vocab }: Padded) -> Result<Self, Error> {
+        let rows = sizes.rows();
         Ok(Self {
-            h_previous: Buffer::zeros(rows * hidden)?,
-            h: Buffer::zeros(rows * hidden)?,
-            gates: Buffer::zeros(rows * 4 * hidden)?,
-            logits: Buffer::zeros(rows * vocab)?,
-            dh: Buffer::zeros(rows * hidden)?,
+            h: Panels::spaced(rows + sizes.batch_size, hidden)?,
+            gates: Panels::spaced(rows, 4 * hidden)?,
+            logits: Panels::spaced(rows, vocab)?,
+            dh: Panels::spaced(rows, hidden)?,
             loss: vec![0.0; rows],
         })
     }
 
     pub fn poison(&mut self) {
-        for buffer in [&mut self.h_previous, &mut self.h, &mut self.gates, &mut self.logits, &mut self.dh] {
-            buffer.fill(f32::NAN);
+        for panels in [&mut self.h, &mut self.gates, &mut self.logits, &mut self.dh] {
+            panels.elements_mut().fill(f32::NAN);
         }
         self.loss.fill(f64::NAN);
     }
@@ -79,11 +81,9 @@ impl Batch {
     fn fill(&mut self, corpus: &[u32], starts: &[u32], num_steps: usize) {
         self.ids.clear();
         self.targets.clear();
-        for block in starts.chunks(LANES) {
-            for step in 0..num_steps {
-                self.ids.extend(block.iter().map(|&start| corpus[start as usize + step]));
-                self.targets.extend(block.iter().map(|&start| corpus[start as usize + step + 1]));
-            }
+        for step in 0..num_steps {
+            self.ids.extend(starts.iter().map(|&start| corpus[start as usize + step]));
+            self.targets.extend(starts.iter().map(|&start| corpus[start as usize + step + 1]));
         }
     }
 
@@ -119,43 +119,60 @@ impl CpuBackend {
     /// Runs update `index` of the plan forward from the carried state (zeros unless it is carried) and
     /// returns the summed loss. With `gradients`, the logits become dlogits and `dh` is computed.
     pub(super) fn forward(&mut self, plan: &Plan, index: usize, gradients: bool) -> f64 {
-        let Self { sizes, padded, parameters, transposed, activations, batch, state, next_state, .. } = self;
+        let Self { sizes, padded, parameters, transposed, activations, batch, state, path, .. } = self;
         let Padded { hidden, vocab } = *padded;
+        let (path, lanes) = (*path, sizes.batch_size);
         batch.fill(&self.corpus, plan.lanes(sizes, index), plan.num_steps);
         let rows = batch.ids.len();
-        if plan.carry_state {
-            next_state.copy_from_slice(state);
-        } else {
-            next_state.fill(0.0);
+        for panel in 0..hidden / LINE {
+            let first = &mut activations.h.panel_mut(panel)[..lanes * LINE];
+            if plan.carry_state {
+                first.copy_from_slice(state.panel(panel));
+            } else {
+                first.fill(0.0);
+            }
         }
 
-        let block_rows = plan.num_steps * LANES;
-        let ids = batch.ids.par_chunks(block_rows);
-        let h_previous = activations.h_previous[..rows * hidden].par_chunks_mut(block_rows * hidden);
-        let h = activations.h[..rows * hidden].par_chunks_mut(block_rows * hidden);
-        let gates = activations.gates[..rows * 4 * hidden].par_chunks_mut(block_rows * 4 * hidden);
-        let states = next_state.par_chunks_mut(LANES * hidden);
-        (ids, h_previous, h, gates, states).into_par_iter().for_each(|(ids, h_previous, h, gates, state)| {
-            recurrence(parameters, ids, h_previous, h, gates, state);
+        let (h, gates) = (activations.h.share(), activations.gates.share());
+        lane_ranges(lanes, self.pool.current_num_threads()).for_each(|own| {
+            let recurrence = Recurrence { path, parameters, h, gates, lanes };
+            for (step, ids) in batch.ids.chunks_exact(lanes).enumerate() {
+                // SAFETY: each task runs lanes of its own.
+                unsafe { recurrence.step(step, own.clone(), &ids[own.clone()]) };
+            }
         });
 
+        let (logits, dh) = (activations.logits.share(), activations.dh.share());
+        let losses = activations.loss[..rows].par_chunks_mut(PROJECTION_ROWS);
         let targets = batch.targets.par_chunks(PROJECTION_ROWS);
-        let h = activations.h[..rows * hidden].par_chunks(PROJECTION_ROWS * hidden);
-        let logits = activations.logits[..rows * vocab].par_chunks_mut(PROJECTION_ROWS * vocab);
-        let dh = activations.dh[..rows * hidden].par_chunks_mut(PROJECTION_ROWS * hidden);
-        let loss = activations.loss[..rows].par_chunks_mut(PROJECTION_ROWS);
-        (targets, h, logits, dh, loss).into_par_iter().for_each(|(targets, h, logits, dh, loss)| {
-            project(parameters, h, logits);
-            for ((row, &target), loss) in logits.chunks_exact_mut(vocab).zip(targets).zip(loss) {
-                *loss = vectorised(
+        losses.zip(targets).enumerate().for_each(|(block, (losses, targets))| {
+            let own = block * PROJECTION_ROWS..block * PROJECTION_ROWS + targets.len();
+            let mut rows = Rows::new(logits, vocab, own.clone());
+            // SAFETY: each task computes rows of its own, and nobody writes `h`.
+            unsafe {
+                for panel in 0..vocab / LINE {
+                    let bias = &parameters.b_y[panel * LINE..][..LINE];
+                    for line in logits.lines(panel, own.clone()).chunks_exact_mut(LINE) {
+                        line.copy_from_slice(bias);
+                    }
+                    let h = (h, lanes, 0..hidden / LINE);
+                    logits.add_product(path, panel, own.clone(), h, parameters.w_y.panel(panel));
+                    vectorised(
+                        path,
+                        #[inline(always)]
+                        || rows.see(panel),
+                    );
+                }
+                vectorised(
+                    path,
                     #[inline(always)]
-                    || cross_entropy(row, target as usize, gradients),
+                    || rows.cross_entropy(targets, losses, gradients),
                 );
-            }
-            if gradients {
-                let dlogits = Matrix::new(logits, targets.len(), vocab, vocab);
-                let w_y = Matrix::new(&transposed.w_y, vocab, hidden, hidden);
-                multiply(&mut MatrixMut::new(dh, targets.len(), hidden, hidden), dlogits, w_y, false);
+                for panel in 0..if gradients { hidden / LINE } else { 0 } {
+                    dh.lines(panel, own.clone()).fill(0.0);
+                    let dlogits = (logits, 0, 0..vocab / LINE);
+                    dh.add_product(path, panel, own.clone(), dlogits, transposed.w_y.panel(panel));
+                }
             }
         });
         activations.loss[..rows].iter().sum()
@@ -164,132 +181,132 @@ impl CpuBackend {
     /// One lane over `ids` from `state`, outside of any batch.
     pub(super) fn forward_lane(&self, ids: &[u32], state: &[f32]) -> Forward {
         let Padded { hidden, vocab } = self.padded;
-        let vocab_size = self.sizes.vocab_size;
-        let mut h = vec![0.0; hidden];
-        h[..state.len()].copy_from_slice(state);
-        let mut scratch = [vec![0.0; hidden], vec![0.0; hidden], vec![0.0; 4 * hidden], vec![0.0; vocab]];
+        let (path, parameters, vocab_size) = (self.path, &self.parameters, self.sizes.vocab_size);
+        let (mut before, mut after) = (vec![0.0; hidden], vec![0.0; hidden]);
+        before[..state.len()].copy_from_slice(state);
+        let (mut gates, mut row) = (vec![0.0; 4 * hidden], vec![0.0; vocab]);
         let mut logits = Vec::with_capacity(ids.len() * vocab_size);
         for id in ids {
-            let [h_previous, h_next, gates, row] = &mut scratch;
-            recurrence(&self.parameters, std::slice::from_ref(id), h_previous, h_next, gates, &mut h);
-            project(&self.parameters, &h, row);
+            gates.fill(0.0);
+            path.row(&mut gates[..3 * hidden], &before, LINE, parameters.w_h.elements());
+            let (rz, qn) = gates.split_at_mut(2 * hidden);
+            let ((r, z), (q, n)) = (rz.split_at_mut(hidden), qn.split_at_mut(hidden));
+            for unit in 0..hidden / LINE {
+                let own = unit * LINE..(unit + 1) * LINE;
+                let lines = GateLines {
+                    gates: [&mut *r, &mut *z, &mut *q, &mut *n].map(|gate| &mut gate[own.clone()]),
+                    before: &before[own.clone()],
+                    after: &mut after[own.clone()],
+                };
+                vectorised(
+                    path,
+                    #[inline(always)]
+                    || lines.compute(parameters, unit, std::slice::from_ref(id)),
+                );
+            }
+            row.copy_from_slice(&parameters.b_y);
+            path.row(&mut row, &after, LINE, parameters.w_y.elements());
             logits.extend_from_slice(&row[..vocab_size]);
+            std::mem::swap(&mut before, &mut after);
         }
-        h.truncate(state.len());
-        Forward { logits, state: h }
+        before.truncate(state.len());
+        Forward { logits, state: before }
     }
 }
 
-/// All steps of a block of lanes. `state`, `[lanes, hidden]`, is the state before the first step and after
-/// the last; the other slices are the block's rows.
-fn recurrence(
-    parameters: &Tensors,
-    ids: &[u32],
-    h_previous: &mut [f32],
-    h: &mut [f32],
-    gates: &mut [f32],
-    state: &mut [f32],
-) {
-    let hidden = parameters.b_q.len();
-    let lanes = state.len() / hidden;
-    let w_h = Matrix::new(&parameters.w_h, hidden, 3 * hidden, 3 * hidden);
-    let steps = ids.chunks_exact(lanes).zip(h_previous.chunks_exact_mut(lanes * hidden));
-    let steps = steps.zip(h.chunks_exact_mut(lanes * hidden)).zip(gates.chunks_exact_mut(lanes * 4 * hidden));
-    for (((ids, h_previous), h), gates) in steps {
-        h_previous.copy_from_slice(state);
-        let mut products = MatrixMut::new(gates, lanes, 3 * hidden, 4 * hidden);
-        multiply(&mut products, Matrix::new(h_previous, lanes, hidden, hidden), w_h, false);
-        for (lane, &id) in ids.iter().enumerate() {
-            let input = &parameters.w_x[id as usize * 3 * hidden..][..3 * hidden];
-            let unit = lane * hidden..(lane + 1) * hidden;
-            vectorised(
-                #[inline(always)]
-                || {
-                    gate_functions(
-                        input,
-                        &parameters.b,
-                        &parameters.b_q,
-                        &h_previous[unit.clone()],
-                        &mut gates[lane * 4 * hidden..][..4 * hidden],
-                        &mut h[unit],
-                    )
-                },
-            );
+/// Which lanes take part in the recurrence, and where its matrices are.
+#[derive(Clone, Copy)]
+struct Recurrence<'a> {
+    path: Path,
+    parameters: &'a Tensors,
+    /// `[R + lanes, hidden]`
+    h: Shared<'a>,
+    /// `[R, 4 * hidden]`
+    gates: Shared<'a>,
+    /// Lanes of the batch.
+    lanes: usize,
+}
+
+impl Recurrence<'_> {
+    /// One time step of the lanes `own`, whose characters are `ids`.
+    ///
+    /// # Safety
+    /// Nobody else touches the rows of these lanes.
+    unsafe fn step(&self, step: usize, own: std::ops::Range<usize>, ids: &[u32]) {
+        let Self { path, parameters, h, gates, lanes } = *self;
+        let units = parameters.b_q.len() / LINE;
+        let before = step * lanes + own.start..step * lanes + own.end;
+        let after = before.start + lanes..before.end + lanes;
+        for unit in 0..units {
+            // SAFETY: rows of these lanes; each panel is written through one slice at a time.
+            unsafe {
+                for gate in 0..3 {
+                    let panel = gate * units + unit;
+                    // The characters' weights lie all over the vocabulary: they come while the product runs.
+                    for &id in ids {
+                        prefetch(&parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
+                    }
+                    gates.lines(panel, before.clone()).fill(0.0);
+                    let left = (h, 0, 0..units);
+                    gates.add_product(path, panel, before.clone(), left, parameters.w_h.panel(panel));
+                }
+                let lines = GateLines {
+                    gates: [0, 1, 2, 3].map(|gate| gates.lines(gate * units + unit, before.clone())),
+                    before: h.read(unit, before.clone()),
+                    after: h.lines(unit, after.clone()),
+                };
+                vectorised(
+                    path,
+                    #[inline(always)]
+                    || lines.compute(parameters, unit, ids),
+                );
+            }
         }
-        state.copy_from_slice(h);
     }
 }
 
-/// The gates of one row from the products `h W_h` in the first three quarters of `gates`, which become
-/// r, z, q, n; and the new hidden state.
-#[inline(always)]
-fn gate_functions(input: &[f32], b: &[f32], b_q: &[f32], previous: &[f32], gates: &mut [f32], h: &mut [f32]) {
-    let hidden = h.len();
-    let (x_r, x_z, x_n) = thirds(input, hidden);
-    let (b_r, b_z, b_n) = thirds(b, hidden);
-    let (b_q, previous) = (&b_q[..hidden], &previous[..hidden]);
-    let (r, rest) = gates.split_at_mut(hidden);
-    let (z, rest) = rest.split_at_mut(hidden);
-    let (q, n) = rest.split_at_mut(hidden);
-    let (r, z, q, n) = (&mut r[..hidden], &mut z[..hidden], &mut q[..hidden], &mut n[..hidden]);
-    for j in 0..hidden {
-        r[j] = sigmoid(x_r[j] + r[j] + b_r[j]);
-        z[j] = sigmoid(x_z[j] + z[j] + b_z[j]);
-        q[j] += b_q[j];
-        n[j] = tanh(x_n[j] + r[j] * q[j] + b_n[j]);
-        h[j] = z[j] * previous[j] + (1.0 - z[j]) * n[j];
-    }
+/// One panel of units of some rows.
+struct GateLines<'a> {
+    /// `h W_h` of r, z and q, which become r, z, q, n.
+    gates: [&'a mut [f32]; 4],
+    before: &'a [f32],
+    after: &'a mut [f32],
 }
 
-/// The three gates' parts of a `[3 * hidden]` slice.
-#[inline(always)]
-fn thirds(gates: &[f32], hidden: usize) -> (&[f32], &[f32], &[f32]) {
-    (&gates[..hidden], &gates[hidden..][..hidden], &gates[2 * hidden..][..hidden])
-}
-
-/// `logits = h W_y + b_y` for some rows.
-fn project(parameters: &Tensors, h: &[f32], logits: &mut [f32]) {
-    let (hidden, vocab) = (parameters.b_q.len(), parameters.b_y.len());
-    let rows = h.len() / hidden;
-    for row in logits.chunks_exact_mut(vocab) {
-        row.copy_from_slice(&parameters.b_y);
-    }
-    let w_y = Matrix::new(&parameters.w_y, hidden, vocab, vocab);
-    multiply(
-        &mut MatrixMut::new(logits, rows, vocab, vocab),
-        Matrix::new(h, rows, hidden, hidden),
-        w_y,
-        true,
-    );
-}
-
-/// Loss of one row in nats; with `gradient`, its logits become softmax(logits) - one_hot(target).
-#[inline(always)]
-fn cross_entropy(logits: &mut [f32], target: usize, gradient: bool) -> f64 {
-    let mut maxima = [f32::NEG_INFINITY; LINE];
-    for line in logits.chunks_exact(LINE) {
-        for (max, &logit) in maxima.iter_mut().zip(line) {
-            // A NaN logit is passed over here and reaches the loss by the sum.
-            *max = if logit > *max { logit } else { *max };
+impl GateLines<'_> {
+    #[inline(always)]
+    fn compute(self, parameters: &Tensors, unit: usize, ids: &[u32]) {
+        let hidden = parameters.b_q.len();
+        let line = |values: &[f32], at: usize| -> [f32; LINE] {
+            let mut line = [0.0; LINE];
+            line.copy_from_slice(&values[at..at + LINE]);
+            line
+        };
+        let [b_r, b_z, b_n] = [0, 1, 2].map(|gate| line(&parameters.b, gate * hidden + unit * LINE));
+        let b_q = line(&parameters.b_q, unit * LINE);
+        let [r, z, q, n] = self.gates;
+        // Two passes, so that more of the independent work is in flight: n waits for r.
+        let input = |id: u32, gate: usize| {
+            line(&parameters.w_x, id as usize * 3 * hidden + gate * hidden + unit * LINE)
+        };
+        let rows = ids.iter().zip(r.chunks_exact_mut(LINE)).zip(z.chunks_exact_mut(LINE));
+        for ((&id, r), z) in rows {
+            let (x_r, x_z) = (input(id, 0), input(id, 1));
+            for j in 0..LINE {
+                r[j] = sigmoid(x_r[j] + r[j] + b_r[j]);
+                z[j] = sigmoid(x_z[j] + z[j] + b_z[j]);
+            }
+        }
+        let gates = r.chunks_exact(LINE).zip(z.chunks_exact(LINE)).zip(q.chunks_exact_mut(LINE));
+        let states = self.before.chunks_exact(LINE).zip(self.after.chunks_exact_mut(LINE));
+        let rows = ids.iter().zip(gates).zip(n.chunks_exact_mut(LINE)).zip(states);
+        for (((&id, ((r, z), q)), n), (before, after)) in rows {
+            let x_n = input(id, 2);
+            for j in 0..LINE {
+                q[j] += b_q[j];
+                n[j] = tanh(x_n[j] + r[j] * q[j] + b_n[j]);
+                after[j] = z[j] * before[j] + (1.0 - z[j]) * n[j];
+            }
         }
     }
-    let max = maxima.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    let at_target = logits[target];
-    let mut totals = [0.0f32; LINE];
-    for line in logits.chunks_exact_mut(LINE) {
-        for (total, logit) in totals.iter_mut().zip(line) {
-            let power = exp(*logit - max);
-            *logit = power;
-            *total += power;
-        }
-    }
-    let total: f32 = totals.iter().sum();
-    if gradient {
-        let scale = 1.0 / total;
-        for power in logits.iter_mut() {
-            *power *= scale;
-        }
-        logits[target] -= 1.0;
-    }
-    f64::from(total).ln() + f64::from(max) - f64::from(at_target)
 }

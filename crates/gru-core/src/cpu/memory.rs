@@ -1,12 +1,19 @@
-//! Memory of the CPU backend: buffers aligned to cache lines, and matrices as views into them.
+//! Memory of the CPU backend: buffers aligned to cache lines, matrices in panels, and their products.
 
+use super::kernel::{Left, Path, tiles};
 use crate::backend::Error;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 /// f32 elements of a cache line, and the multiple to which rows are padded: no vector load of a row ever
 /// crosses a line, and no inner loop has a remainder.
 pub const LINE: usize = 16;
+
+/// Terms of a product that are summed up before the next tile: with a line of B each, half of a first-level cache.
+const DEPTH: usize = 256;
+
+/// Lines of a page of memory, and of one way of a first-level cache.
+const PAGE_LINES: usize = 64;
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -46,167 +53,195 @@ impl DerefMut for Buffer {
     }
 }
 
-/// A matrix to read: element (i, j) is at `i * row_stride + j * column_stride` of the slice.
-#[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
+/// A matrix in panels of [`LINE`] columns, `[columns / LINE][pitch][LINE]`, of which the first `rows` are used: what
+/// the products read and write whole lines of.
+pub struct Panels {
+    buffer: Buffer,
     rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pitch: usize,
 }
 
-impl<'a> Matrix<'a> {
-    /// A row-major matrix with `stride` elements from row to row.
+impl Panels {
+    /// Zeros, `columns` being a multiple of [`LINE`].
     ///
-    /// # Panics
-    /// If the last element would lie outside `data`.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        check_extent(data.len(), rows, columns, stride);
-        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn zeros(rows: usize, columns: usize) -> Result<Self, Error> {
+        Ok(Self { buffer: Buffer::zeros(rows * columns)?, rows, pitch: rows })
     }
 
-    /// The same elements with rows and columns exchanged.
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
+    /// Zeros for a left factor: a tile reads a few lines at the same rows of many panels, and a pitch of whole
+    /// pages would send all of them to the same few places of the cache. So panels lie 8 lines beside each other
+    /// there, which is more than a tile has rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn spaced(rows: usize, columns: usize) -> Result<Self, Error> {
+        let pitch = if rows <= PAGE_LINES { rows } else { (rows - 8).next_multiple_of(PAGE_LINES) + 8 };
+        Ok(Self { buffer: Buffer::zeros(pitch * columns)?, rows, pitch })
+    }
+
+    /// The rows of a panel, [`LINE`] elements each.
+    pub fn panel(&self, index: usize) -> &[f32] {
+        &self.buffer[index * self.pitch * LINE..][..self.rows * LINE]
+    }
+
+    /// The rows of a panel, to write.
+    pub fn panel_mut(&mut self, index: usize) -> &mut [f32] {
+        &mut self.buffer[index * self.pitch * LINE..][..self.rows * LINE]
+    }
+
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        self.buffer.len() / (self.pitch * LINE).max(1)
+    }
+
+    /// All elements, panel after panel.
+    pub fn elements(&self) -> &[f32] {
+        &self.buffer
+    }
+
+    /// All elements to write, panel after panel.
+    pub fn elements_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The matrix for the threads of a parallel region.
+    pub fn share(&mut self) -> Shared<'_> {
+        let (rows, pitch, panels) = (self.rows, self.pitch, self.panels());
+        Shared { start: self.buffer.as_mut_ptr(), rows, pitch, panels, owner: PhantomData }
+    }
+
+    /// Fills the matrix from a row-major one of `width` columns; of the padding nothing is touched.
+    pub fn pack(&mut self, from: &[f32], width: usize) {
+        for (row, from) in from.chunks_exact(width).enumerate() {
+            for (panel, from) in from.chunks(LINE).enumerate() {
+                self.buffer[(panel * self.pitch + row) * LINE..][..from.len()].copy_from_slice(from);
+            }
         }
     }
 
-    /// Columns `from .. from + width`.
-    ///
-    /// # Panics
-    /// If there are fewer columns.
-    pub fn columns(self, from: usize, width: usize) -> Self {
-        assert!(from + width <= self.columns, "columns {from}+{width} of {}", self.columns);
-        Self { data: &self.data[from * self.column_stride..], columns: width, ..self }
-    }
-
-    /// Sums of the columns of a row-major matrix, rows added in order: `sums[j]` is the sum of column j.
-    pub fn sum_rows(self, sums: &mut [f32]) {
-        debug_assert!(self.column_stride == 1 && sums.len() == self.columns);
-        sums.fill(0.0);
-        for row in self.data.chunks(self.row_stride).take(self.rows) {
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    /// The reverse of [`Panels::pack`].
+    pub fn unpack(&self, to: &mut [f32], width: usize) {
+        for (row, to) in to.chunks_exact_mut(width).enumerate() {
+            for (panel, to) in to.chunks_mut(LINE).enumerate() {
+                to.copy_from_slice(&self.buffer[(panel * self.pitch + row) * LINE..][..to.len()]);
+            }
         }
     }
 }
 
-/// A row-major matrix to write. It may be a panel of columns of a larger one, and several panels may be
-/// held at once, by several threads: each touches its own columns only.
-pub struct MatrixMut<'a> {
+/// A matrix in panels that several threads read and write side by side. It hands out pieces without asking who
+/// else holds some: that no piece is written while another thread uses it is the callers' promise, which they
+/// keep by cutting their region into rows or panels of which each has one owner.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
     start: *mut f32,
     rows: usize,
-    columns: usize,
-    stride: usize,
+    pitch: usize,
+    panels: usize,
     owner: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: a MatrixMut is an exclusive borrow of its elements, as `&mut [f32]` is, and no two live ones share
-// an element (`MatrixMut::new` borrows the whole slice, `column_panel` demands disjoint columns).
-unsafe impl Send for MatrixMut<'_> {}
-// SAFETY: as above; through a shared reference nothing can be reached but by `column_panel`'s contract.
-unsafe impl Sync for MatrixMut<'_> {}
+// SAFETY: a Shared is an exclusive borrow of its elements; what is done with them from several threads at once
+// is promised by the callers of its unsafe functions.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
 
-impl<'a> MatrixMut<'a> {
-    /// A matrix over a whole slice, with `stride` elements from row to row.
+impl<'a> Shared<'a> {
+    /// Where a line begins.
     ///
     /// # Panics
-    /// If the last element would lie outside `data`.
-    pub fn new(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        check_extent(data.len(), rows, columns, stride);
-        Self { start: data.as_mut_ptr(), rows, columns, stride, owner: PhantomData }
+    /// If there is no such line.
+    fn line(&self, panel: usize, row: usize) -> *mut f32 {
+        assert!(panel < self.panels && row <= self.rows, "line {row} of panel {panel}");
+        self.start.wrapping_add((panel * self.pitch + row) * LINE)
     }
 
-    /// The panel of columns `index * width ..`, at most `width` wide.
+    /// Rows of a panel, to write.
     ///
     /// # Safety
-    /// No two panels that overlap may be alive at once.
-    pub unsafe fn column_panel(&self, index: usize, width: usize) -> MatrixMut<'_> {
-        let from = index * width;
-        assert!(from < self.columns, "panel {index} of width {width} in {} columns", self.columns);
-        MatrixMut {
-            // SAFETY: `from` is below `columns`, so the pointer stays inside the first row.
-            start: unsafe { self.start.add(from) },
-            columns: width.min(self.columns - from),
-            owner: PhantomData,
-            ..*self
+    /// Nobody else uses them while the slice lives.
+    pub unsafe fn lines(&self, panel: usize, rows: Range<usize>) -> &'a mut [f32] {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        // SAFETY: the rows were checked to lie in the borrowed buffer; the caller promises the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.line(panel, rows.start), rows.len() * LINE) }
+    }
+
+    /// Rows of a panel, to read.
+    ///
+    /// # Safety
+    /// Nobody writes them while the slice lives.
+    pub unsafe fn read(&self, panel: usize, rows: Range<usize>) -> &'a [f32] {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        // SAFETY: as for `lines`.
+        unsafe { std::slice::from_raw_parts(self.line(panel, rows.start), rows.len() * LINE) }
+    }
+
+    /// `self[rows, panel] += left[rows + offset, panels] right`, K running along the panels of `left` and the
+    /// rows of `right`.
+    ///
+    /// # Safety
+    /// Nobody else uses those rows of this panel, and nobody writes those rows of `left`, until this returns.
+    pub unsafe fn add_product(
+        &self,
+        path: Path,
+        panel: usize,
+        rows: Range<usize>,
+        left: (Shared, usize, Range<usize>),
+        right: &[f32],
+    ) {
+        let (left, offset, panels) = left;
+        assert!(rows.end + offset <= left.rows && panels.end <= left.panels);
+        assert_eq!(right.len(), panels.len() * LINE * LINE);
+        let how = Left::Along { block: left.pitch * LINE };
+        // A piece of `right` stays in the first cache while the tiles pass over it.
+        for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
+            for (first, count) in tiles(rows.len()) {
+                let first = rows.start + first;
+                // SAFETY: rows and panels were checked; the caller promises the rest.
+                unsafe {
+                    let to = self.lines(panel, first..first + count);
+                    let left = left.line(panels.start + piece * (DEPTH / LINE), first + offset);
+                    path.tile(to, left, how, right);
+                }
+            }
         }
     }
 
-    /// Row `index`, `[columns]`.
-    pub fn row(&mut self, index: usize) -> &mut [f32] {
-        assert!(index < self.rows, "row {index} of {}", self.rows);
-        // SAFETY: the extent was checked when the matrix was made, so the row lies inside the borrowed slice;
-        // `&mut self` makes this the only reference to the matrix's elements.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(index * self.stride), self.columns) }
-    }
-
-    /// Number of columns.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Sum of the squares of all elements, in f64.
-    pub fn sum_of_squares(&mut self) -> f64 {
-        (0..self.rows).map(|row| super::backward::sum_of_squares(self.row(row))).sum()
-    }
-}
-
-fn check_extent(len: usize, rows: usize, columns: usize, stride: usize) {
-    assert!(rows > 0 && columns > 0 && columns <= stride, "{rows}x{columns} matrix with stride {stride}");
-    assert!(
-        (rows - 1) * stride + columns <= len,
-        "{rows}x{columns} matrix, stride {stride}, in {len} elements"
-    );
-}
-
-/// `to = a b`, or `to += a b` when `accumulate`. The order of every sum depends on the shapes alone.
-///
-/// # Panics
-/// If the shapes do not fit.
-pub fn multiply(to: &mut MatrixMut, a: Matrix, b: Matrix, accumulate: bool) {
-    assert!(
-        a.rows == to.rows && b.columns == to.columns && a.columns == b.rows,
-        "{}x{} = {}x{} times {}x{}",
-        to.rows,
-        to.columns,
-        a.rows,
-        a.columns,
-        b.rows,
-        b.columns
-    );
-    #[cfg(test)]
-    let _inside = super::allocation_tests::InsideProduct::enter();
-    // The gemm crate prefers its destination by columns: computed as to^T = b^T a^T.
-    // SAFETY: the constructors checked that every element of the three matrices lies inside its slice, and
-    // the shapes were compared above; `to` is borrowed mutably, so it cannot overlap `a` or `b`.
-    unsafe {
-        gemm::gemm(
-            to.columns,
-            to.rows,
-            a.columns,
-            to.start,
-            to.stride as isize,
-            1,
-            accumulate,
-            b.data.as_ptr(),
-            b.row_stride as isize,
-            b.column_stride as isize,
-            a.data.as_ptr(),
-            a.row_stride as isize,
-            a.column_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    /// `self[units, panel] += left[rows, units]^T right`, K running along `rows` of both: the gradient of a panel
+    /// of weights, `LINE` units of `left` for each of its panels.
+    ///
+    /// # Safety
+    /// Nobody else uses this panel, and nobody writes those rows of `left`, until this returns.
+    pub unsafe fn add_product_of_transposed(
+        &self,
+        path: Path,
+        panel: usize,
+        left: (Shared, Range<usize>),
+        right: &[f32],
+    ) {
+        let (left, rows) = left;
+        assert!(rows.end <= left.rows && self.rows == left.panels * LINE);
+        assert_eq!(right.len(), rows.len() * LINE);
+        for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
+            for units in 0..left.panels {
+                let from = left.line(units, rows.start + piece * DEPTH);
+                for (first, count) in tiles(LINE) {
+                    // SAFETY: rows and panels were checked; the caller promises the rest.
+                    unsafe {
+                        let to = self.lines(panel, units * LINE + first..units * LINE + first + count);
+                        path.tile(to, from.wrapping_add(first), Left::Across, right);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -221,55 +256,85 @@ mod tests {
         assert_eq!(&*buffer, &[0.0; 48]);
     }
 
+    fn value(i: usize) -> f32 {
+        ((i * 37 % 101) as f32 - 50.0) / 64.0
+    }
+
+    fn packed(rows: usize, columns: usize, offset: usize) -> (Panels, Vec<f32>) {
+        let plain: Vec<f32> = (0..rows * columns).map(|i| value(i + offset)).collect();
+        let mut panels = Panels::spaced(rows, columns).unwrap();
+        panels.pack(&plain, columns);
+        (panels, plain)
+    }
+
     #[test]
-    fn panels_cover_every_element_once_and_nothing_else() {
-        let (rows, columns, stride, width) = (3, 10, 12, 4);
-        let mut data = vec![0.0; rows * stride];
-        let matrix = MatrixMut::new(&mut data, rows, columns, stride);
-        for panel in 0..columns.div_ceil(width) {
-            // SAFETY: one panel at a time.
-            let mut panel = unsafe { matrix.column_panel(panel, width) };
-            for row in 0..rows {
-                panel.row(row).iter_mut().for_each(|value| *value += 1.0);
-            }
-        }
-        for (index, value) in data.iter().enumerate() {
-            assert_eq!(*value, f32::from(u8::from(index % stride < columns)), "{index}");
+    fn what_is_packed_comes_out_again() {
+        for (rows, width) in [(1, 16), (3, 5), (7, 40), (64, 16), (65, 33), (72, 16), (73, 16)] {
+            let plain: Vec<f32> = (0..rows * width).map(value).collect();
+            let mut panels = Panels::spaced(rows, width.next_multiple_of(LINE)).unwrap();
+            panels.pack(&plain, width);
+            assert_eq!(panels.panel(0)[..width.min(LINE)], plain[..width.min(LINE)]);
+            let mut back = vec![0.0; plain.len()];
+            panels.unpack(&mut back, width);
+            assert_eq!(back, plain);
         }
     }
 
     #[test]
-    fn products_equal_plain_loops_in_every_arrangement() {
-        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 64.0;
-        for (m, n, k) in [(1, 16, 3), (5, 33, 7), (8, 48, 64), (13, 100, 1)] {
-            let (a, b): (Vec<f32>, Vec<f32>) =
-                ((0..m * (k + 2)).map(value).collect(), (0..k * (n + 1)).map(value).collect());
-            let a_transposed: Vec<f32> = (0..k * m).map(|at| a[(at % m) * (k + 2) + at / m]).collect();
-            for accumulate in [false, true] {
-                for transposed in [false, true] {
-                    let mut to = vec![if accumulate { 0.5 } else { f32::NAN }; m * (n + 3)];
-                    let a_view = if transposed {
-                        Matrix::new(&a_transposed, k, m, m).transposed()
-                    } else {
-                        Matrix::new(&a, m, k, k + 2)
-                    };
-                    let b_view = Matrix::new(&b, k, n, n + 1);
-                    multiply(&mut MatrixMut::new(&mut to, m, n, n + 3), a_view, b_view, accumulate);
-                    for i in 0..m {
-                        for j in 0..n {
-                            let sum: f32 = (0..k).map(|x| a[i * (k + 2) + x] * b[x * (n + 1) + j]).sum();
-                            let expected = sum + if accumulate { 0.5 } else { 0.0 };
-                            assert!((to[i * (n + 3) + j] - expected).abs() < 1e-4, "{m} {n} {k} at {i},{j}");
-                        }
-                    }
+    fn products_equal_plain_loops() {
+        for path in Path::available() {
+            for (rows, depth, columns) in [(1, 16, 16), (13, 272, 48), (7, 528, 16)] {
+                let (mut left, a) = packed(rows + 2, depth, 0);
+                let (right, b) = packed(depth, columns, 5);
+                let (mut to, before) = packed(rows, columns, 9);
+                let shared = to.share();
+                for panel in 0..columns / LINE {
+                    let factor = (left.share(), 2, 0..depth / LINE);
+                    // SAFETY: one thread.
+                    unsafe { shared.add_product(path, panel, 0..rows, factor, right.panel(panel)) };
+                }
+                let mut computed = vec![0.0; rows * columns];
+                to.unpack(&mut computed, columns);
+                for (index, computed) in computed.iter().enumerate() {
+                    let (i, j) = (index / columns, index % columns);
+                    let sum: f32 = (0..depth).map(|k| a[(i + 2) * depth + k] * b[k * columns + j]).sum();
+                    assert!((computed - before[index] - sum).abs() < 1e-3, "{path:?} {rows} {depth} {i} {j}");
                 }
             }
         }
     }
 
     #[test]
-    #[should_panic(expected = "stride")]
-    fn a_matrix_larger_than_its_slice_is_refused() {
-        let _ = Matrix::new(&[0.0; 11], 2, 4, 8);
+    fn products_of_transposed_equal_plain_loops() {
+        for path in Path::available() {
+            for (rows, units, columns) in [(1, 16, 16), (300, 48, 32)] {
+                let (mut left, a) = packed(rows + 3, units, 0);
+                let (right, b) = packed(rows, columns, 5);
+                let (mut to, before) = packed(units, columns, 9);
+                let shared = to.share();
+                for panel in 0..columns / LINE {
+                    // SAFETY: one thread.
+                    unsafe {
+                        let factor = (left.share(), 3..rows + 3);
+                        shared.add_product_of_transposed(path, panel, factor, right.panel(panel));
+                    }
+                }
+                let mut computed = vec![0.0; units * columns];
+                to.unpack(&mut computed, columns);
+                for (index, computed) in computed.iter().enumerate() {
+                    let (i, j) = (index / columns, index % columns);
+                    let sum: f32 = (0..rows).map(|k| a[(k + 3) * units + i] * b[k * columns + j]).sum();
+                    assert!((computed - before[index] - sum).abs() < 1e-3, "{path:?} {rows} {units} {i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows 2..4 of 3")]
+    fn rows_that_are_not_there_are_refused() {
+        let mut panels = Panels::zeros(3, 16).unwrap();
+        // SAFETY: one thread; and it panics.
+        let _ = unsafe { panels.share().lines(0, 2..4) };
     }
 }

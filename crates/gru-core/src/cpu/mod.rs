@@ -1,98 +1,62 @@
-//! The CPU backend: f32, vectorised, parallel over fixed blocks.
+//! The CPU backend: f32, vectorised, parallel over rows and panels.
 //!
-//! One update runs through five parallel regions. The work of each is cut into tasks by the sizes alone,
-//! every task writes its own part of a buffer, and every sum has one fixed order: so the bits of a result
-//! depend neither on the number of threads nor on which thread takes which task.
+//! One update runs through five parallel regions:
 //!
 //! | region | file | one task |
 //! |---|---|---|
-//! | recurrence | `forward.rs` | a block of `LANES` lanes, all steps |
+//! | recurrence | `forward.rs` | some lanes, all steps |
 //! | projection, softmax, dlogits, dh | `forward.rs` | a block of rows |
-//! | BPTT | `backward.rs` | a block of lanes, all steps in reverse |
+//! | BPTT | `backward.rs` | some lanes, all steps in reverse |
 //! | weight gradients and their squared norms | `backward.rs` | a panel of columns; a group of input rows |
 //! | clip, SGD, transposed copies | `backward.rs` | a few rows of a tensor |
 //!
-//! A row is one (lane, step). Rows lie in the order (block, step, lane in block), so that the rows of a
-//! block are one piece of every buffer, and the rows of one step of a block are one matrix.
+//! A row is one (step, lane), `step * batch_size + lane`. Matrices lie in panels of [`memory::LINE`] columns, which
+//! is how the one product kernel ([`kernel`]) reads and writes them: nothing is ever repacked. Every element of a
+//! product is one chain of sums in a fixed order and every other sum has a fixed order too, so the bits of a result
+//! depend neither on the number of threads nor on which thread takes which task; how work is cut may depend on them.
 //! Vocabulary and hidden units are padded to `LINE`: padded weights are zero (and stay zero, as their
 //! gradients are), padded `b_y` is -1e30, which the softmax turns into a probability of exactly 0.
-//! Nothing is allocated after [`CpuBackend::new`] but inside the products of the gemm crate.
+//! Nothing is allocated after [`CpuBackend::new`].
 
 #[cfg(test)]
 mod allocation_tests;
 mod backward;
 mod forward;
 pub mod functions;
-mod memory;
+pub mod kernel;
+mod loss;
+pub mod memory;
+mod tensors;
 
 use crate::backend::{Backend, Error, Forward, Observer, Outcome, Plan, Stop, Update};
 use crate::{Layout, Sizes};
 use backward::Squares;
 use forward::{Activations, Batch};
-use memory::{Buffer, LINE};
+use kernel::Path;
+use memory::{LINE, Panels};
+use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
+use tensors::{Padded, Tensors, copy_rows};
 
 /// Most threads of one network.
 pub const MAX_THREADS: usize = 1024;
 
-/// Lanes that run through all steps as one task.
-const LANES: usize = 8;
-
 /// `b_y` of the padding: far below every logit, far above f32's minimum.
 const PADDING_BIAS: f32 = -1e30;
 
-/// Sizes rounded up to whole cache lines.
-#[derive(Clone, Copy)]
-struct Padded {
-    hidden: usize,
-    vocab: usize,
-}
-
-/// One buffer per tensor, in the padded layout; gate columns r, z, n each `hidden` wide.
-struct Tensors {
-    /// `[vocab_size, 3 * hidden]`; of a gradient, only the rows that the batch used, `[rows, 3 * hidden]`
-    w_x: Buffer,
-    /// `[hidden, 3 * hidden]`
-    w_h: Buffer,
-    /// `[3 * hidden]`
-    b: Buffer,
-    /// `[hidden]`, zeros without the candidate bias
-    b_q: Buffer,
-    /// `[hidden, vocab]`
-    w_y: Buffer,
-    /// `[vocab]`
-    b_y: Buffer,
-}
-
-impl Tensors {
-    fn zeros(w_x_rows: usize, Padded { hidden, vocab }: Padded) -> Result<Self, Error> {
-        Ok(Self {
-            w_x: Buffer::zeros(w_x_rows * 3 * hidden)?,
-            w_h: Buffer::zeros(hidden * 3 * hidden)?,
-            b: Buffer::zeros(3 * hidden)?,
-            b_q: Buffer::zeros(hidden)?,
-            w_y: Buffer::zeros(hidden * vocab)?,
-            b_y: Buffer::zeros(vocab)?,
-        })
-    }
-
-    /// The six tensors in the layout's order.
-    fn all(&self) -> [&Buffer; 6] {
-        [&self.w_x, &self.w_h, &self.b, &self.b_q, &self.w_y, &self.b_y]
-    }
-
-    fn all_mut(&mut self) -> [&mut Buffer; 6] {
-        [&mut self.w_x, &mut self.w_h, &mut self.b, &mut self.b_q, &mut self.w_y, &mut self.b_y]
-    }
-}
-
-/// Copies of the recurrent and output weights with rows and columns exchanged: BPTT multiplies by them at
-/// every step, and a product reads its right-hand side by rows.
+/// Copies of the recurrent and output weights with rows and columns exchanged, which BPTT multiplies by.
 struct Transposed {
     /// `[3 * hidden, hidden]`
-    w_h: Buffer,
+    w_h: Panels,
     /// `[vocab, hidden]`
-    w_y: Buffer,
+    w_y: Panels,
+}
+
+/// Cuts the lanes into one range for each thread, but no range of less than half a tile.
+fn lane_ranges(lanes: usize, threads: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
+    let count = threads.min(lanes.div_ceil(kernel::MAX_ROWS / 2)).max(1);
+    (0..count).into_par_iter().map(move |index| index * lanes / count..(index + 1) * lanes / count)
 }
 
 /// The CPU backend; see the head of this module.
@@ -110,12 +74,9 @@ pub struct CpuBackend {
     /// Sums of squares of the gradient, one slot a task, added up in slot order.
     squares: Squares,
     /// Carried hidden state, `[batch_size, hidden]`
-    state: Buffer,
-    /// State after the running update; becomes `state` once the update counts.
-    next_state: Buffer,
-    /// Gradient sent back from step to step, `[batch_size, hidden]`
-    sent_back: Buffer,
+    state: Panels,
     corpus: Vec<u32>,
+    path: Path,
     pool: Arc<rayon::ThreadPool>,
 }
 
@@ -125,7 +86,19 @@ impl CpuBackend {
     /// # Errors
     /// What [`Sizes::check`] finds; [`Error::OutOfMemory`]; [`Error::Threads`].
     pub fn new(sizes: Sizes, threads: usize) -> Result<Self, Error> {
+        Self::on_path(sizes, threads, Path::detect())
+    }
+
+    /// The same on a path of one's choice among [`Path::available`].
+    ///
+    /// # Errors
+    /// As for [`CpuBackend::new`]; [`Error::Value`] for a path that the machine does not have.
+    pub fn on_path(sizes: Sizes, threads: usize, path: Path) -> Result<Self, Error> {
         sizes.check()?;
+        if !Path::available().contains(&path) {
+            let (expected, received) = ("a path of this machine".into(), path.name().into());
+            return Err(Error::Value { name: "path", expected, received, index: 0 });
+        }
         if threads == 0 || threads > MAX_THREADS {
             return Err(Error::Size { name: "threads", value: threads, max: MAX_THREADS });
         }
@@ -145,26 +118,25 @@ impl CpuBackend {
             padded,
             parameters: Tensors::zeros(sizes.vocab_size, padded)?,
             transposed: Transposed {
-                w_h: Buffer::zeros(3 * hidden * hidden)?,
-                w_y: Buffer::zeros(vocab * hidden)?,
+                w_h: Panels::zeros(3 * hidden, hidden)?,
+                w_y: Panels::zeros(vocab, hidden)?,
             },
             stale: true,
-            activations: Activations::zeros(rows, padded)?,
+            activations: Activations::zeros(&sizes, padded)?,
             batch: Batch::new(&sizes),
             gradient: Tensors::zeros(rows, padded)?,
             squares: Squares::new(rows, padded),
-            state: Buffer::zeros(sizes.batch_size * hidden)?,
-            next_state: Buffer::zeros(sizes.batch_size * hidden)?,
-            sent_back: Buffer::zeros(sizes.batch_size * hidden)?,
+            state: Panels::zeros(sizes.batch_size, hidden)?,
             corpus: Vec::new(),
+            path,
             pool: Arc::new(pool),
         };
-        backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()]);
+        backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()])?;
         Ok(backend)
     }
 
     /// Forward pass, loss and unclipped gradient of one update, from the carried state; the state after it is
-    /// in `next_state`.
+    /// in the last rows of `h`.
     fn forward_backward(&mut self, plan: &Plan, index: usize) -> Update {
         if self.stale {
             self.transpose();
@@ -191,12 +163,21 @@ impl CpuBackend {
                 return Outcome { updates: index, stop: Stop::NonFinite };
             }
             apply(self, index, &update);
-            std::mem::swap(&mut self.state, &mut self.next_state);
+            self.carry_state(plan.num_steps);
             if observer(index, update).is_break() {
                 return Outcome { updates: index + 1, stop: Stop::Cancelled };
             }
         }
         Outcome { updates, stop: Stop::Completed }
+    }
+
+    /// The state after so many steps becomes the carried state.
+    fn carry_state(&mut self, steps: usize) {
+        let lanes = self.sizes.batch_size;
+        for panel in 0..self.state.panels() {
+            let last = &self.activations.h.panel(panel)[steps * lanes * LINE..][..lanes * LINE];
+            self.state.panel_mut(panel).copy_from_slice(last);
+        }
     }
 
     /// Runs `work` on a thread of the pool, so that the parallel regions inside cost no allocation.
@@ -205,26 +186,13 @@ impl CpuBackend {
     }
 }
 
-/// Copies rows of `from_width` to rows of `to_width`, as much of each as fits in both.
-fn copy_rows(from: &[f32], from_width: usize, to: &mut [f32], to_width: usize) {
-    let width = from_width.min(to_width);
-    for (from, to) in from.chunks_exact(from_width).zip(to.chunks_exact_mut(to_width)) {
-        to[..width].copy_from_slice(&from[..width]);
-    }
-}
-
-/// Runs a plain loop compiled for the machine's best vector instructions.
+/// Runs a plain loop compiled for the path's vector instructions.
 #[inline(always)]
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
-
-impl CpuBackend {
-    /// Width of the groups of columns that are padded as one, per tensor: (unpadded, padded).
-    fn widths(&self) -> [(usize, usize); 6] {
-        let gate = (self.sizes.hidden_size, self.padded.hidden);
-        let vocab = (self.sizes.vocab_size, self.padded.vocab);
-        [gate, gate, gate, gate, vocab, vocab]
+fn vectorised<R>(path: Path, work: impl FnOnce() -> R) -> R {
+    match path {
+        Path::Portable => work(),
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => pulp::Arch::new().dispatch(work),
     }
 }
 
@@ -233,41 +201,38 @@ impl Backend for CpuBackend {
         &self.sizes
     }
 
-    fn read_parameters(&self, flat: &mut [f32]) {
-        let layout = Layout::new(&self.sizes);
-        for ((tensor, buffer), (width, padded)) in
-            layout.tensors.iter().zip(self.parameters.all()).zip(self.widths())
-        {
-            copy_rows(buffer, padded, &mut flat[tensor.range.clone()], width);
-        }
+    fn read_parameters(&self, flat: &mut [f32]) -> Result<(), Error> {
+        let w_x = &mut flat[Layout::new(&self.sizes).tensors[0].range.clone()];
+        copy_rows(&self.parameters.w_x, self.padded.hidden, w_x, self.sizes.hidden_size);
+        self.parameters.unpack(&self.sizes, flat);
+        Ok(())
     }
 
-    fn write_parameters(&mut self, flat: &[f32]) {
-        let (layout, widths) = (Layout::new(&self.sizes), self.widths());
-        for ((tensor, buffer), (width, padded)) in
-            layout.tensors.iter().zip(self.parameters.all_mut()).zip(widths)
-        {
-            copy_rows(&flat[tensor.range.clone()], width, buffer, padded);
-        }
+    fn write_parameters(&mut self, flat: &[f32]) -> Result<(), Error> {
+        self.parameters.pack(&self.sizes, flat);
         self.parameters.b_y[self.sizes.vocab_size..].fill(PADDING_BIAS);
         self.stale = true;
+        Ok(())
     }
 
-    fn write_corpus(&mut self, ids: &[u32]) {
+    fn write_corpus(&mut self, ids: &[u32]) -> Result<(), Error> {
         self.corpus.clear();
         self.corpus.extend_from_slice(ids);
+        Ok(())
     }
 
     fn corpus_len(&self) -> usize {
         self.corpus.len()
     }
 
-    fn read_state(&self, state: &mut [f32]) {
-        copy_rows(&self.state, self.padded.hidden, state, self.sizes.hidden_size);
+    fn read_state(&self, state: &mut [f32]) -> Result<(), Error> {
+        self.state.unpack(state, self.sizes.hidden_size);
+        Ok(())
     }
 
-    fn write_state(&mut self, state: &[f32]) {
-        copy_rows(state, self.sizes.hidden_size, &mut self.state, self.padded.hidden);
+    fn write_state(&mut self, state: &[f32]) -> Result<(), Error> {
+        self.state.pack(state, self.sizes.hidden_size);
+        Ok(())
     }
 
     fn run_train(&mut self, plan: &Plan, observer: &mut Observer) -> Result<Outcome, Error> {
@@ -300,30 +265,24 @@ impl Backend for CpuBackend {
         Ok(self.forward_lane(ids, state))
     }
 
-    fn poison_scratch(&mut self) {
+    fn poison_scratch(&mut self) -> Result<(), Error> {
         self.activations.poison();
-        for buffer in self.gradient.all_mut() {
-            buffer.fill(f32::NAN);
+        for elements in self.gradient.all_mut() {
+            elements.fill(f32::NAN);
         }
-        for buffer in
-            [&mut self.transposed.w_h, &mut self.transposed.w_y, &mut self.sent_back, &mut self.next_state]
-        {
-            buffer.fill(f32::NAN);
+        for panels in [&mut self.transposed.w_h, &mut self.transposed.w_y] {
+            panels.elements_mut().fill(f32::NAN);
         }
         self.stale = true;
+        Ok(())
     }
 
     fn run_gradient(&mut self, plan: &Plan, gradient: &mut [f32]) -> Result<Update, Error> {
         let update = self.on_pool(|this| this.forward_backward(plan, 0));
-        let layout = Layout::new(&self.sizes);
-        for ((tensor, buffer), (width, padded)) in
-            layout.tensors.iter().zip(self.gradient.all()).zip(self.widths()).skip(1)
-        {
-            copy_rows(buffer, padded, &mut gradient[tensor.range.clone()], width);
-        }
+        self.gradient.unpack(&self.sizes, gradient);
         // Of W_x only the rows that the batch used were computed.
         let (width, padded) = (self.sizes.hidden_size, self.padded.hidden);
-        let w_x = &mut gradient[layout.tensors[0].range.clone()];
+        let w_x = &mut gradient[Layout::new(&self.sizes).tensors[0].range.clone()];
         w_x.fill(0.0);
         for (place, &(id, _)) in self.batch.runs.iter().enumerate() {
             let computed = &self.gradient.w_x[place * 3 * padded..][..3 * padded];

@@ -1,0 +1,221 @@
+//! The one kernel behind every matrix product: a tile of C += A B that stays in registers along K.
+//!
+//! Matrices lie in panels of [`LINE`] columns (`panels.rs`), so that B is read straight through, 64 bytes a step,
+//! and a tile of C is a few whole lines. A is read element by element, in one of two ways ([`Left`]).
+//!
+//! Every element of a product is one chain of fused multiply-adds in ascending k, whatever the tile, the block
+//! along K or the path; so its bits depend neither on how work is cut nor on the vector width. The portable path
+//! has no fused multiply-add and rounds after every product: its bits are its own.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+
+use super::memory::LINE;
+
+/// Which instructions the products use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Whatever the compiler makes of plain loops.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// How A lies: element (row i of the tile, k) is at `(k / LINE) * block + i * LINE + k % LINE`, or transposed at
+/// `k * LINE + i`.
+#[derive(Clone, Copy)]
+pub enum Left {
+    /// Rows of a matrix in panels along K, `block` elements from panel to panel.
+    Along {
+        /// Elements of a panel.
+        block: usize,
+    },
+    /// Columns of one panel: k runs along its rows.
+    Across,
+}
+
+/// Most rows of a tile, on any path.
+pub const MAX_ROWS: usize = 6;
+
+impl Path {
+    /// The fastest path of this machine.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return Self::Avx2;
+        }
+        Self::Portable
+    }
+
+    /// Every path that this machine can run.
+    pub fn available() -> Vec<Self> {
+        let mut paths = vec![Self::Portable];
+        if Self::detect() != Self::Portable {
+            paths.push(Self::detect());
+        }
+        paths
+    }
+
+    /// The path's name, as in `GRU_NATIVE_CPU`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+        }
+    }
+
+    /// `to += left right` for a tile of C: `to` holds its rows, [`LINE`] elements each, at most [`MAX_ROWS`] of
+    /// them; `right` is a panel's rows of B, [`LINE`] elements for each k. Along K only whole lines are allowed
+    /// with [`Left::Along`].
+    ///
+    /// # Safety
+    /// The machine has this path. `left` points to every element that `how` names for those rows and lines; nobody
+    /// writes them meanwhile.
+    #[inline]
+    pub unsafe fn tile(self, to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+        debug_assert!((1..=MAX_ROWS).contains(&(to.len() / LINE)));
+        debug_assert!(matches!(how, Left::Across) || right.len().is_multiple_of(LINE * LINE));
+        // SAFETY: the caller's promise; a backend is made only on a path that the machine has.
+        unsafe {
+            match self {
+                Self::Portable => portable::tile(to, left, how, right),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => avx2::tile(to, left, how, right),
+            }
+        }
+    }
+}
+
+impl Path {
+    /// `to += left right` for one row of C and several panels at once, which keeps more sums going than a tile of
+    /// one row: `to` holds a line for each panel, `right` the panels one after the other, and element k of `left` is
+    /// at `k / LINE * block + k % LINE`. The bits are those of [`Path::tile`].
+    ///
+    /// # Panics
+    /// If `left` is too short, or K no multiple of [`LINE`].
+    pub(super) fn row(self, to: &mut [f32], left: &[f32], block: usize, right: &[f32]) {
+        let depth = right.len() / to.len().max(1);
+        assert!(depth.is_multiple_of(LINE) && left.len() >= (depth / LINE).saturating_sub(1) * block + LINE);
+        for (to, right) in to.chunks_mut(ROW_PANELS * LINE).zip(right.chunks(ROW_PANELS * depth * LINE)) {
+            // SAFETY: `left` was checked to hold every element that is read; a backend is made only on a path that
+            // the machine has.
+            unsafe {
+                match self {
+                    Self::Portable => {
+                        for (to, right) in to.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
+                            portable::tile(to, left.as_ptr(), Left::Along { block }, right);
+                        }
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx2 => avx2::row(to, left.as_ptr(), block, right),
+                }
+            }
+        }
+    }
+}
+
+/// Panels whose sums of one row are kept in registers together.
+const ROW_PANELS: usize = 4;
+
+/// Asks for the line of memory that an element is in, for soon.
+#[inline(always)]
+pub fn prefetch(element: &f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing; every x86-64 machine has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+            std::ptr::from_ref(element).cast(),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = element;
+}
+
+/// Cuts `rows` into tiles of at most [`MAX_ROWS`] rows whose sizes differ by at most one: (first, rows) of each.
+pub fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(MAX_ROWS);
+    (0..count).map(move |tile| {
+        let first = tile * rows / count;
+        (first, (tile + 1) * rows / count - first)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_row_once() {
+        for rows in 1..200 {
+            let mut next = 0;
+            for (first, rows) in tiles(rows) {
+                assert_eq!(first, next);
+                assert!((1..=MAX_ROWS).contains(&rows));
+                next += rows;
+            }
+            assert_eq!(next, rows);
+        }
+    }
+
+    /// Element (i, k) of the left factor, wherever it lies.
+    fn at(left: &[f32], how: Left, i: usize, k: usize) -> f32 {
+        match how {
+            Left::Along { block } => left[k / LINE * block + i * LINE + k % LINE],
+            Left::Across => left[k * LINE + i],
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_bits_of_its_tiles() {
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 64.0;
+        for path in Path::available() {
+            for (panels, depth) in [(1, 16), (3, 48), (4, 16), (9, 32)] {
+                let block = 2 * LINE;
+                let left: Vec<f32> = (0..depth * 2).map(value).collect();
+                let right: Vec<f32> = (0..panels * depth * LINE).map(|i| value(i + 7)).collect();
+                let mut row: Vec<f32> = (0..panels * LINE).map(|i| value(i + 3)).collect();
+                let mut by_tiles = row.clone();
+                path.row(&mut row, &left, block, &right);
+                for (to, right) in by_tiles.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
+                    // SAFETY: `left` holds `depth` elements in blocks of two lines.
+                    unsafe { path.tile(to, left.as_ptr(), Left::Along { block }, right) };
+                }
+                assert_eq!(row, by_tiles, "{path:?}, {panels} panels, {depth} deep");
+            }
+        }
+    }
+
+    #[test]
+    fn every_path_computes_every_tile() {
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 64.0;
+        for path in Path::available() {
+            for rows in 1..=MAX_ROWS {
+                for depth in [0, 16, 48, 160] {
+                    let block = (rows + 3) * LINE;
+                    for how in [Left::Along { block }, Left::Across] {
+                        let depth = if matches!(how, Left::Across) { depth + 5 } else { depth };
+                        let left: Vec<f32> = (0..depth * block.max(LINE) + 99).map(value).collect();
+                        let right: Vec<f32> = (0..depth * LINE).map(|i| value(i + 7)).collect();
+                        let mut to: Vec<f32> = (0..rows * LINE).map(|i| value(i + 3)).collect();
+                        let before = to.clone();
+                        // SAFETY: `left` was made longer than what is read.
+                        unsafe { path.tile(&mut to, left.as_ptr(), how, &right) };
+                        for (index, computed) in to.iter().enumerate() {
+                            let (i, j) = (index / LINE, index % LINE);
+                            let products = (0..depth)
+                                .map(|k| f64::from(at(&left, how, i, k)) * f64::from(right[k * LINE + j]));
+                            let exact = f64::from(before[index]) + products.sum::<f64>();
+                            assert!(
+                                (f64::from(*computed) - exact).abs() < 1e-4,
+                                "{path:?}, {rows} rows, {depth} deep, {i} {j}: {computed} for {exact}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

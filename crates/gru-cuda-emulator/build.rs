@@ -1,0 +1,91 @@
+//! Compiles the emulator, the product's kernels and the test kernels with the C++ compiler.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+include!("tests/planted/faults.rs");
+
+fn main() {
+    let kernels = Path::new("../gru-cuda/kernels");
+    let mut build = cc::Build::new();
+    build
+        .cpp(true)
+        .std("c++17")
+        // Always: the kernels run tens of times slower without.
+        .opt_level(2)
+        .debug(true)
+        .warnings(true)
+        .extra_warnings(true)
+        .warnings_into_errors(true)
+        // What a GPU leaves undefined is a pattern here, so that reading it shows.
+        .flag_if_supported("-ftrivial-auto-var-init=pattern")
+        // The emulator's state is read on every access: no call to find it in a shared library.
+        .flag_if_supported("-ftls-model=initial-exec")
+        // `#pragma unroll` is for nvcc.
+        .flag("-Wno-unknown-pragmas")
+        // .cu files are C++ here.
+        .flag("-xc++")
+        // Only where a kernel says fmaf, on every machine.
+        .flag("-ffp-contract=off")
+        .include("cpp")
+        .include(kernels)
+        .files(files("cpp", "cpp"))
+        .files(files("tests/kernels", "cu"))
+        // The product's kernels, all of them.
+        .file(kernels.join("module.cu"))
+        // Kernels register themselves; nothing refers to them.
+        .link_lib_modifier("+whole-archive");
+    // Without the instruction, fmaf is a call, and products take half as long again. What is built here runs here.
+    #[cfg(target_arch = "x86_64")]
+    if env::var("TARGET") == env::var("HOST") && std::arch::is_x86_feature_detected!("fma") {
+        build.flag("-mfma");
+    }
+    if env::var_os("CARGO_FEATURE_SANITIZE").is_none() {
+        build.files(FAULTS.iter().map(|fault| plant(fault, kernels)));
+    } else {
+        build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=undefined");
+        // rustc links with -nodefaultlibs, so that -fsanitize would bring no library; and the shared one would
+        // have to stand first.
+        let libraries = ["--whole-archive", "-l:libasan.a", "--no-whole-archive", "-l:libubsan.a"];
+        println!("cargo:rustc-link-arg-tests=-Wl,{}", libraries.join(","));
+        println!("cargo:rustc-link-arg-tests=-Wl,-lstdc++,-lpthread,-ldl,-lrt,-lm,-lgcc_s");
+    }
+    build.compile("emulated_kernels");
+    println!("cargo:rerun-if-changed={}", kernels.display());
+}
+
+/// Copies the kernels with the fault in them and gives a source that compiles the broken one, in a namespace of
+/// its own, since its functions have the names of the right ones.
+fn plant(fault: &PlantedFault, kernels: &Path) -> PathBuf {
+    let PlantedFault { name, kernel, file, right, wrong } = fault;
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join(name);
+    std::fs::create_dir_all(&folder).expect("a folder for the copies");
+    for path in files(kernels, "cu").into_iter().chain(files(kernels, "cuh")) {
+        let path_name = path.file_name().expect("a file has a name");
+        let mut text = std::fs::read_to_string(&path).expect("a source is text");
+        if path_name == *file {
+            assert_eq!(text.matches(right).count(), 1, "{name}: {file} holds once: {right}");
+            text = text.replace(right, wrong);
+        }
+        if path_name != "device.cuh" {
+            std::fs::write(folder.join(path_name), text).expect("a copy");
+        }
+    }
+    let source = folder.join("planted.cu");
+    let text = format!(
+        "#define KERNEL_PREFIX \"{name}/\"\n#include \"device.cuh\"\nnamespace {name} {{\n#include \"{kernel}.cu\"\n}}\n"
+    );
+    std::fs::write(&source, text).expect("a source");
+    source
+}
+
+/// The files of a folder with this extension, in the order of their names.
+fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
+    let folder = folder.as_ref();
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths
+}

@@ -1,0 +1,202 @@
+//! The CUDA backend on the emulator: the shared conformance suite, whole, and what only this backend promises.
+//!
+//! | sizes | where |
+//! |---|---|
+//! | ten odd ones, up to 203 characters, 100 units, 33 lanes, 11 steps | gradients, forward |
+//! | the chapter's: 1465 characters, 256 units, 32 lanes, 35 steps | gradients twice, training for two updates |
+//! | 11 to 65 characters, 37 to 48 units, 40 updates | training, evaluation, launches of any length |
+//!
+//! At the chapter's sizes races are not looked for, which halves the time: they depend on the code and not on
+//! how often it runs.
+
+use gru_core::conformance::Tolerance;
+use gru_core::random::initial_parameters;
+use gru_core::{Backend, Error, Plan, Sizes};
+use gru_cuda::update::Mode;
+use gru_cuda::{CudaBackend, self_test};
+use gru_cuda_emulator::{Emulator, Options};
+use std::ops::ControlFlow;
+
+/// A backend whose launches hold at most 4 updates, so that runs of more need several.
+fn make(sizes: Sizes) -> Box<dyn Backend> {
+    let check_races = sizes.rows() * sizes.vocab_size < 100_000;
+    let mut backend = CudaBackend::new(Emulator::new(Options { seed: 1, check_races }), sizes).unwrap();
+    backend.set_limit(4);
+    Box::new(backend)
+}
+
+mod suite {
+    use super::*;
+
+    gru_core::conformance_suite!(make, Tolerance::F32);
+}
+
+const SIZES: Sizes =
+    Sizes { vocab_size: 23, hidden_size: 20, batch_size: 6, num_steps: 5, candidate_bias: true };
+
+fn prepare(backend: &mut dyn Backend) -> Plan {
+    let sizes = *backend.sizes();
+    backend.set_parameters(&initial_parameters(&sizes, 5, 0.3)).unwrap();
+    let length = 400;
+    let ids: Vec<u32> = (0..length).map(|i| (i * i + i / 7) % sizes.vocab_size as u32).collect();
+    backend.load_corpus(&ids).unwrap();
+    let updates = 7;
+    Plan {
+        starts: (0..(updates * sizes.batch_size) as u32).map(|i| i * 61 % (length - 64)).collect(),
+        num_steps: sizes.num_steps,
+        learning_rate: vec![0.2; updates],
+        max_grad_norm: 1.0,
+        carry_state: true,
+    }
+}
+
+fn train(backend: &mut dyn Backend, plan: &Plan) -> Vec<u64> {
+    let mut bits = vec![];
+    let mut keep = |_, update: gru_core::Update| {
+        bits.extend([update.loss_sum.to_bits(), update.gradient_norm.to_bits()]);
+        ControlFlow::Continue(())
+    };
+    backend.train(plan, &mut keep).unwrap();
+    bits.extend(backend.parameters().unwrap().iter().map(|value| u64::from(value.to_bits())));
+    bits.extend(backend.state().unwrap().iter().map(|value| u64::from(value.to_bits())));
+    bits
+}
+
+fn backend(seed: u64) -> CudaBackend<Emulator> {
+    CudaBackend::new(Emulator::new(Options { seed, check_races: true }), SIZES).unwrap()
+}
+
+/// A result that depended on the order of threads or blocks would not be the same on a GPU from run to run.
+#[test]
+fn any_order_of_threads_gives_the_same_bits() {
+    let run = |seed| {
+        let mut backend = backend(seed);
+        let plan = prepare(&mut backend);
+        train(&mut backend, &plan)
+    };
+    let first = run(1);
+    for seed in 2..8 {
+        assert!(run(1000 * seed) == first, "seed {seed}");
+    }
+}
+
+#[test]
+fn launches_of_any_length_give_the_same_bits() {
+    let run = |limit| {
+        let mut backend = backend(1);
+        backend.set_limit(limit);
+        let plan = prepare(&mut backend);
+        train(&mut backend, &plan)
+    };
+    let first = run(1);
+    for limit in [2, 3, 7, 100] {
+        assert!(run(limit) == first, "{limit} updates a launch");
+    }
+}
+
+#[test]
+fn a_plan_longer_than_the_tables_is_uploaded_in_parts() {
+    let sizes = Sizes { vocab_size: 3, hidden_size: 2, batch_size: 1, num_steps: 1, candidate_bias: false };
+    let updates = 1500; // the tables hold 1,024
+    let mut whole = CudaBackend::new(Emulator::new(Options { seed: 3, check_races: false }), sizes).unwrap();
+    let plan = Plan {
+        starts: (0..updates).map(|i| i % 5).collect(),
+        num_steps: 1,
+        learning_rate: (0..updates).map(|i| 0.5 / (1.0 + i as f32)).collect(),
+        max_grad_norm: 1.0,
+        carry_state: true,
+    };
+    let mut oracle = gru_core::oracle::Oracle::new(sizes).unwrap();
+    let run = |backend: &mut dyn Backend| {
+        backend.set_parameters(&initial_parameters(&sizes, 5, 0.3)).unwrap();
+        backend.load_corpus(&[0, 1, 2, 1, 0, 2, 2]).unwrap();
+        let mut losses = vec![];
+        let outcome = backend.train(&plan, &mut |_, update| {
+            losses.push(update.loss_sum);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(outcome.unwrap().updates, updates as usize);
+        losses
+    };
+    let (computed, exact) = (run(&mut whole), run(&mut oracle));
+    for (index, (computed, exact)) in computed.iter().zip(&exact).enumerate() {
+        assert!((computed - exact).abs() < 1e-4, "update {index}: {computed} for {exact}");
+    }
+}
+
+#[test]
+fn another_corpus_replaces_the_first() {
+    let (mut reused, mut fresh) = (backend(1), backend(1));
+    let plan = prepare(&mut reused);
+    train(&mut reused, &plan);
+    reused.set_state(&vec![0.0; 6 * 20]).unwrap();
+    prepare(&mut fresh);
+    for backend in [&mut reused, &mut fresh] {
+        backend.set_parameters(&initial_parameters(&SIZES, 6, 0.3)).unwrap();
+        backend.load_corpus(&(0..500u32).map(|i| i * 11 % 23).collect::<Vec<_>>()).unwrap();
+    }
+    assert!(train(&mut reused, &plan) == train(&mut fresh, &plan));
+}
+
+#[test]
+fn single_launches_compute_what_a_captured_sequence_does() {
+    let (mut captured, mut single) = (backend(1), backend(2));
+    let mut plan = prepare(&mut captured);
+    plan.starts.truncate(6);
+    plan.learning_rate.truncate(1);
+    train(&mut captured, &plan);
+    prepare(&mut single);
+    let launches = single.run_singly(&plan, Mode::Train).unwrap();
+    assert_eq!(launches.len(), 2 * SIZES.num_steps + 11);
+    assert_eq!(captured.parameters(), single.parameters());
+}
+
+#[test]
+fn a_network_that_does_not_fit_is_refused_with_what_would() {
+    let sizes =
+        Sizes { vocab_size: 1465, hidden_size: 256, batch_size: 512, num_steps: 35, candidate_bias: false };
+    let mut emulator = Emulator::new(Options::default());
+    emulator.set_free_bytes(100 << 20);
+    let Err(Error::DeviceMemory { bytes, free, hint }) = CudaBackend::new(emulator, sizes).map(|_| ()) else {
+        panic!("100 MiB are too little");
+    };
+    assert!(bytes > free && free == 100 << 20, "{bytes} of {free}");
+    // What the hint names fits, and one lane more does not.
+    let batch_size: usize = hint.split(' ').find_map(|word| word.parse().ok()).expect(&hint);
+    let fits = |batch_size| {
+        let mut emulator = Emulator::new(Options::default());
+        emulator.set_free_bytes(100 << 20);
+        CudaBackend::new(emulator, Sizes { batch_size, ..sizes }).is_ok()
+    };
+    assert!(fits(batch_size) && !fits(batch_size + 1), "{hint}");
+    let mut small = Emulator::new(Options::default());
+    small.set_free_bytes(1 << 20);
+    let error = CudaBackend::new(small, sizes).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("not even a batch_size of 1"), "{error}");
+}
+
+#[test]
+fn a_network_gives_all_its_memory_back() {
+    let mut emulator = Emulator::new(Options::default());
+    let before = gru_cuda::Device::free_bytes(&emulator).unwrap();
+    let mut network = CudaBackend::new(&mut emulator, SIZES).unwrap();
+    prepare(&mut network);
+    drop(network);
+    assert_eq!(gru_cuda::Device::free_bytes(&emulator).unwrap(), before);
+}
+
+#[test]
+fn the_self_test_passes() {
+    let error = self_test::greatest_error(Emulator::new(Options::default())).unwrap();
+    assert!(self_test::passes(error), "{error}");
+    assert!(error > 0.0, "f32 cannot equal f64");
+}
+
+/// The table of kernels in Rust and the kernels themselves say the same.
+#[test]
+fn every_kernel_is_there_and_takes_a_task() {
+    for kernel in gru_cuda::Kernel::ALL {
+        let bytes = gru_cuda_emulator::argument_size(kernel.name());
+        assert_eq!(bytes, Some(size_of::<gru_cuda::Task>()), "{}", kernel.name());
+    }
+}

@@ -1,0 +1,144 @@
+//! Goes the way to a GPU with whatever driver the library path holds, and prints what it met, a line each. The
+//! tests of this crate run it with drivers that fail in every way; it works with a real one too.
+//!
+//! - `try-driver stages [INDEX]`: every stage up to the self-test.
+//! - `try-driver probe SECONDS`: the stages before the kernels, with that much patience.
+//! - `try-driver device`: what the [`Device`] of device 0 does, call by call.
+
+use gru_core::Error;
+use gru_cuda::device::Launch;
+use gru_cuda::driver::Driver;
+use gru_cuda::probe::{Outcome, Report, probe_within};
+use gru_cuda::task::{Region, Task};
+use gru_cuda::{Device, Kernel};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PTX: &str = include_str!("../../../gru-cuda/kernels/gru_sm80.ptx");
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["stages"] => print_report(&gru_cuda::examine(None)),
+        ["stages", index] => match index.parse() {
+            Ok(index) => print_report(&gru_cuda::examine(Some(index))),
+            Err(_) => return usage(),
+        },
+        ["probe", seconds] => match seconds.parse() {
+            Ok(seconds) => print_report(&probe_within(None, Duration::from_secs_f64(seconds))),
+            Err(_) => return usage(),
+        },
+        ["device"] => try_device(),
+        _ => return usage(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("expected stages [INDEX], probe SECONDS or device");
+    ExitCode::from(2)
+}
+
+fn print_report(report: &Report) {
+    for (stage, outcome) in &report.stages {
+        match outcome {
+            Outcome::Passed(detail) => println!("{}: passed: {detail}", stage.name()),
+            Outcome::Failed(failure) => println!("{}: {}: {failure}", stage.name(), failure.reason.code()),
+            Outcome::NotReached => println!("{}: not reached", stage.name()),
+        }
+    }
+    for device in &report.devices {
+        let (major, minor) = device.capability;
+        println!("listed {}: {}, {major}.{minor}, {} bytes", device.index, device.name, device.memory);
+    }
+    println!("summary: driver {:?}, chosen {:?}, ptx {:?}", report.driver_version, report.chosen, report.ptx);
+}
+
+/// Prints a step with its result.
+fn tell<T: std::fmt::Debug>(step: &str, result: Result<T, Error>) -> Option<T> {
+    match &result {
+        Ok(value) => println!("{step}: {value:?}"),
+        Err(error) => println!("{step}: error: {error}"),
+    }
+    result.ok()
+}
+
+const BATCH: usize = 3;
+const HIDDEN: usize = 200;
+const STATE: usize = BATCH * HIDDEN;
+
+fn try_device() {
+    let mut driver = match Driver::open(0, PTX) {
+        Ok(driver) => driver,
+        Err(failure) => return println!("open: {}: {failure}", failure.reason.code()),
+    };
+    println!("kernels: {}", driver.facts().resources.len());
+    tell("free", driver.free_bytes());
+    tell("too much", driver.allocate(usize::MAX >> 8));
+    let Some(base) = tell_address("allocate", driver.allocate(64 * 1024)) else { return };
+    tell("free after", driver.free_bytes());
+
+    // The last step's hidden state, what there was before, and whether an update was refused.
+    let (h, state, stopped) = (base, base + 16 * 1024, base + 32 * 1024);
+    let values: Vec<f32> = (0..2 * STATE).map(|i| i as f32 / 8.0).collect();
+    tell("write", driver.write(h, bytemuck::cast_slice(&values)));
+    tell("write zeros", driver.write(stopped, &[0; 4]));
+    tell("write past the end", driver.write(base + 64 * 1024 - 3, &[0; 4]));
+    tell("read elsewhere", driver.read(base - 1, &mut [0; 1]));
+    tell("write nothing", driver.write(0, &[]));
+
+    let region = |address, length: usize| Region { address, length: length as u64 };
+    let task = Task {
+        batch_size: BATCH as i32,
+        hidden_size: HIDDEN as i32,
+        rows: BATCH as i32,
+        h: region(h, 2 * STATE),
+        state: region(state, STATE),
+        stopped: region(stopped, 1),
+        ..Task::default()
+    };
+    let launch = Launch { kernel: Kernel::CarryState, blocks: [STATE.div_ceil(256) as u32, 1], task };
+    let copied = |driver: &mut Driver| -> Result<bool, Error> {
+        let mut copy = vec![0.0_f32; STATE];
+        driver.read(state, bytemuck::cast_slice_mut(&mut copy))?;
+        driver.write(state, &[0; 4 * STATE])?;
+        Ok(copy == values[STATE..])
+    };
+    tell("run", driver.run(&[launch]));
+    tell("run computes", copied(&mut driver));
+    tell("start an unknown graph", driver.replay(0));
+    let graph = tell("capture", driver.capture(&[launch, launch]));
+    tell("capture computes", copied(&mut driver));
+    tell("start a graph", driver.replay(graph.unwrap_or(0)));
+    tell("wait", driver.wait());
+    tell("graph computes", copied(&mut driver));
+    tell("capture a launch without blocks", driver.capture(&[launch, Launch { blocks: [0, 1], ..launch }]));
+    tell("run after it", driver.run(&[launch]));
+    tell("time", driver.time(&[launch, launch]).map(|times| times.len()));
+    // From another thread: the context comes along.
+    let mut driver = std::thread::spawn(move || {
+        tell("run elsewhere", driver.run(&[launch]));
+        tell("wait elsewhere", driver.wait());
+        driver
+    })
+    .join()
+    .unwrap_or_else(|_| std::process::exit(3));
+    driver.forget_graphs();
+    tell("start a forgotten graph", driver.replay(0));
+    driver.free(base);
+    driver.free(base);
+    tell("read freed memory", driver.read(h, &mut [0; 4]));
+    // Left for the drop: memory and a graph.
+    tell_address("allocate again", driver.allocate(100));
+    tell("capture again", driver.capture(&[launch]));
+    drop(driver);
+    println!("end");
+}
+
+/// As [`tell`], but an address only as whether it is one of 256 bytes' alignment.
+fn tell_address(step: &str, address: Result<u64, Error>) -> Option<u64> {
+    let aligned = |address: &u64| address.is_multiple_of(256);
+    tell(step, address.as_ref().map(aligned).map_err(Clone::clone));
+    address.ok()
+}

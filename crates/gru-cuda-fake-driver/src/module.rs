@@ -1,0 +1,107 @@
+//! Modules and their kernels.
+
+use crate::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, NOT_FOUND};
+use crate::device::capability;
+use crate::ptx;
+use crate::settings::Settings;
+use crate::state::{Function, Handle, as_handle, call_in_context, current, put};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+
+const ERROR_LOG: c_int = 5;
+const ERROR_LOG_BYTES: c_int = 6;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuModuleLoadDataEx(
+    module: *mut Handle,
+    image: *const c_void,
+    num_options: c_uint,
+    options: *const c_int,
+    values: *const Handle,
+) -> Code {
+    call_in_context("cuModuleLoadDataEx", |state, settings| {
+        if image.is_null() || (num_options > 0 && (options.is_null() || values.is_null())) {
+            return Err(INVALID_VALUE);
+        }
+        // SAFETY: the caller's promise: a text that ends with a 0.
+        let text = unsafe { CStr::from_ptr(image.cast()) };
+        match load(text, settings) {
+            Ok(kernels) => {
+                let number = state.handle();
+                state.modules.insert(number, kernels);
+                // SAFETY: the caller's promise.
+                unsafe { put(module, as_handle(number)) }
+            }
+            Err((code, words)) => {
+                // SAFETY: the caller's promise: `num_options` options with their values.
+                let value = |wanted| unsafe {
+                    (0..num_options as usize)
+                        .find(|&i| options.add(i).read() == wanted)
+                        .map(|i| values.add(i).read())
+                };
+                if let (Some(log), Some(bytes)) = (value(ERROR_LOG), value(ERROR_LOG_BYTES)) {
+                    let length = words.len().min(bytes.addr().saturating_sub(1));
+                    // SAFETY: the caller's promise: the log has room for that many bytes.
+                    unsafe {
+                        log.cast::<u8>().copy_from_nonoverlapping(words.as_ptr(), length);
+                        log.cast::<u8>().add(length).write(0);
+                    }
+                }
+                Err(code)
+            }
+        }
+    })
+}
+
+fn load(text: &CStr, settings: &Settings) -> Result<Vec<String>, (Code, String)> {
+    if settings.module != 0 {
+        return Err((settings.module, "ptxas fatal: asked to fail".into()));
+    }
+    let device = current().ok_or((INVALID_CONTEXT, String::new()))?;
+    let capability = capability(settings, device).map_err(|code| (code, String::new()))?;
+    ptx::kernels(&text.to_string_lossy(), settings.version, capability)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuModuleUnload(module: Handle) -> Code {
+    call_in_context("cuModuleUnload", |state, _| {
+        state.modules.remove(&module.addr()).ok_or(INVALID_HANDLE)?;
+        state.functions.retain(|_, function| function.module != module.addr());
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char) -> Code {
+    call_in_context("cuModuleGetFunction", |state, _| {
+        if name.is_null() {
+            return Err(INVALID_VALUE);
+        }
+        // SAFETY: the caller's promise: a text that ends with a 0.
+        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+        let kernels = state.modules.get(&module.addr()).ok_or(INVALID_HANDLE)?;
+        if !kernels.contains(&name) || gru_cuda_emulator::argument_size(&name).is_none() {
+            return Err(NOT_FOUND);
+        }
+        let number = state.handle();
+        state.functions.insert(number, Function { module: module.addr(), kernel: name });
+        // SAFETY: the caller's promise.
+        unsafe { put(function, as_handle(number)) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle) -> Code {
+    call_in_context("cuFuncGetAttribute", |state, _| {
+        if !state.functions.contains_key(&function.addr()) {
+            return Err(INVALID_HANDLE);
+        }
+        // Shared and local bytes, registers: numbers of no meaning, since nothing is compiled.
+        let known = match attribute {
+            1 | 3 => 0,
+            4 => 32,
+            _ => return Err(INVALID_VALUE),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(value, known) }
+    })
+}

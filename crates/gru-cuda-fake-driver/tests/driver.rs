@@ -1,0 +1,327 @@
+//! The way to a GPU, with a driver library for every way in which it can end. Each test runs `try-driver` as a
+//! process of its own with a library path of its own, since a process loads one driver for good.
+#![cfg(target_os = "linux")]
+
+use gru_cuda::probe::REQUIRED;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Functions that only the timing of launches calls.
+const TIMING: [&str; 4] = ["cuEventCreate", "cuEventDestroy_v2", "cuEventElapsedTime", "cuEventRecord"];
+
+/// The fake driver, which cargo builds beside this test.
+fn fake_driver() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let library = test.parent().unwrap().join("libfake_cuda.so");
+    assert!(library.is_file(), "expected the fake driver at {}", library.display());
+    library
+}
+
+/// A folder with a driver library of its own.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn empty(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("gru-fake-driver-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// With the fake driver as it is.
+    fn new(name: &str) -> Self {
+        let folder = Self::empty(name);
+        std::fs::copy(fake_driver(), folder.library()).unwrap();
+        folder
+    }
+
+    /// With the fake driver, one function's name overwritten.
+    fn without(name: &str, function: &str) -> Self {
+        let folder = Self::empty(name);
+        std::fs::write(folder.library(), without(&std::fs::read(fake_driver()).unwrap(), function)).unwrap();
+        folder
+    }
+
+    fn library(&self) -> PathBuf {
+        self.0.join("libcuda.so.1")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    fn output(&self, settings: &str, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_try-driver"))
+            .args(arguments)
+            .env("LD_LIBRARY_PATH", &self.0)
+            .env("GRU_FAKE_DRIVER", settings)
+            .output()
+            .unwrap()
+    }
+
+    fn run(&self, settings: &str, arguments: &[&str]) -> String {
+        let output = self.output(settings, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {errors}", output.status);
+        assert!(!errors.contains("left behind"), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The library's bytes with a function's name changed wherever it stands as a whole.
+fn without(library: &[u8], function: &str) -> Vec<u8> {
+    let name = [b"\0", function.as_bytes(), b"\0"].concat();
+    let mut bytes = library.to_vec();
+    let mut begin = 0;
+    while let Some(found) = bytes[begin..].windows(name.len()).position(|window| window == name) {
+        begin += found + 1;
+        bytes[begin] = b'?';
+    }
+    assert!(begin > 0, "{function} is not in the library");
+    bytes
+}
+
+/// The line of a stage or step.
+fn line<'a>(output: &'a str, name: &str) -> &'a str {
+    let found = output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    found.unwrap_or_else(|| panic!("no line {name} in\n{output}"))
+}
+
+/// Checks that `stage` fails with this code and words, and that no later one was reached.
+fn check_failure(output: &str, stage: &str, code: &str, words: &str) {
+    let failure = line(output, stage);
+    assert!(failure.starts_with(&format!("{code}: ")) && failure.contains(words), "{stage}: {failure}");
+    let stages =
+        output.lines().take_while(|line| !line.starts_with("listed") && !line.starts_with("summary"));
+    let stage = format!("{stage}: ");
+    for later in stages.skip_while(|line| !line.starts_with(&stage)).skip(1) {
+        assert!(later.ends_with(": not reached"), "{later}");
+    }
+}
+
+#[test]
+fn every_stage_passes_with_the_fake_driver() {
+    let folder = Folder::new("passes");
+    let output = folder.run("devices=2", &["stages"]);
+    assert!(line(&output, "driver library").starts_with("passed: libcuda.so.1"), "{output}");
+    assert_eq!(line(&output, "driver version"), "passed: 12.0");
+    assert_eq!(line(&output, "devices"), "passed: 2");
+    assert_eq!(line(&output, "device"), "passed: 0: fake GPU 0");
+    assert_eq!(line(&output, "compute capability"), "passed: 8.0");
+    assert!(line(&output, "kernels").starts_with("passed: gru_sm80 in "), "{output}");
+    assert!(line(&output, "self-test").starts_with("passed: "), "{output}");
+    assert_eq!(line(&output, "listed 1"), "fake GPU 1, 8.0, 1073741824 bytes");
+    assert!(
+        output.ends_with("summary: driver Some(12000), chosen Some(0), ptx Some(\"gru_sm80\")\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn without_a_library_there_is_no_driver() {
+    let folder = Folder::empty("absent");
+    check_failure(&folder.run("", &["stages"]), "driver library", "NO_DRIVER", "is not found");
+    // A library that is there and does not load: the loader's words.
+    std::fs::write(folder.library(), "").unwrap();
+    check_failure(&folder.run("", &["stages"]), "driver library", "NO_DRIVER", "file too short");
+    std::fs::write(folder.library(), "not a library, but a text ".repeat(100)).unwrap();
+    check_failure(&folder.run("", &["stages"]), "driver library", "NO_DRIVER", "invalid ELF header");
+}
+
+#[test]
+fn a_library_that_is_no_driver_is_a_bad_one() {
+    let folder = Folder::empty("other");
+    let other = ["/lib64/libm.so.6", "/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6"];
+    let other = other.iter().map(Path::new).find(|path| path.is_file()).expect("a system library");
+    std::fs::copy(other, folder.library()).unwrap();
+    check_failure(&folder.run("", &["stages"]), "driver version", "BAD_DRIVER", "cuDriverGetVersion");
+}
+
+#[test]
+fn every_missing_function_is_named_before_it_is_called() {
+    let folder = Folder::empty("missing");
+    let library = std::fs::read(fake_driver()).unwrap();
+    for function in REQUIRED {
+        std::fs::write(folder.library(), without(&library, function)).unwrap();
+        let stage = if function == "cuDriverGetVersion" { "driver version" } else { "driver functions" };
+        check_failure(&folder.run("", &["probe", "30"]), stage, "BAD_DRIVER", function);
+    }
+}
+
+/// Everything that is called on the whole way is in the table that the probe looks through, or is timing; and
+/// everything in the table is called.
+#[test]
+fn the_table_of_functions_is_complete() {
+    let folder = Folder::new("table");
+    let settings = format!("log={}", folder.log().display());
+    folder.run(&settings, &["stages"]);
+    folder.run(&settings, &["device"]);
+    let log = std::fs::read_to_string(folder.log()).unwrap();
+    let mut called: Vec<&str> = log.lines().collect();
+    called.sort_unstable();
+    called.dedup();
+    let mut known: Vec<&str> = REQUIRED.into_iter().chain(TIMING).collect();
+    known.sort_unstable();
+    assert_eq!(called, known);
+}
+
+#[test]
+fn each_stage_has_its_reason() {
+    let folder = Folder::new("stages");
+    let cases = [
+        ("version=11020", "driver version", "DRIVER_TOO_OLD", "one for CUDA 11.2"),
+        ("init=999", "initialisation", "INIT_FAILED", "CUDA_ERROR_UNKNOWN (999)"),
+        ("init=803", "initialisation", "INIT_FAILED", "restart the machine"),
+        ("init=4321", "initialisation", "INIT_FAILED", "code 4321"),
+        ("init=34", "initialisation", "STUB_LIBRARY", "LD_LIBRARY_PATH"),
+        ("init=100", "initialisation", "NO_DEVICE", "CUDA_VISIBLE_DEVICES"),
+        ("devices=0", "initialisation", "NO_DEVICE", "CUDA_ERROR_NO_DEVICE (100)"),
+        ("capability=7.5", "compute capability", "TOO_OLD_DEVICE", "7.5 (fake GPU 0)"),
+        ("context=2", "kernels", "OUT_OF_MEMORY", "CUDA_ERROR_OUT_OF_MEMORY (2)"),
+        ("context=46", "kernels", "INIT_FAILED", "another program holds the device"),
+        ("module=fail", "kernels", "KERNEL_LOAD_FAILED", "ptxas fatal: asked to fail"),
+        ("module=222", "kernels", "KERNEL_LOAD_FAILED", "install a newer NVIDIA driver"),
+        ("module=2", "kernels", "OUT_OF_MEMORY", "CUDA_ERROR_OUT_OF_MEMORY (2)"),
+        ("memory=1000", "self-test", "OUT_OF_MEMORY", "1000"),
+        ("graph=2", "self-test", "OUT_OF_MEMORY", "launches"),
+        ("launch=fail", "self-test", "SELF_TEST_FAILED", "CUDA_ERROR_LAUNCH_FAILED (719)"),
+        ("launch=refuse", "self-test", "SELF_TEST_FAILED", "begin_update"),
+        ("kernel=wrong", "self-test", "SELF_TEST_FAILED", "relative error"),
+    ];
+    for (settings, stage, code, words) in cases {
+        check_failure(&folder.run(settings, &["stages"]), stage, code, words);
+    }
+}
+
+#[test]
+fn chooses_the_device() {
+    let folder = Folder::new("choice");
+    let output = folder.run("capability=7.5/8.6", &["stages"]);
+    assert_eq!(line(&output, "device"), "passed: 1: fake GPU 1");
+    assert!(line(&output, "self-test").starts_with("passed: "), "{output}");
+    let output = folder.run("capability=7.5/8.6", &["stages", "0"]);
+    check_failure(&output, "compute capability", "TOO_OLD_DEVICE", "7.5 (fake GPU 0)");
+    let output = folder.run("capability=7.5/8.6", &["stages", "2"]);
+    check_failure(&output, "device", "NO_SUCH_DEVICE", "expected a device number from 0 to 1, received 2");
+}
+
+#[test]
+fn a_driver_that_hangs_is_left_behind() {
+    let folder = Folder::new("hangs");
+    check_failure(&folder.run("init=hang", &["probe", "0.5"]), "initialisation", "TIMED_OUT", "within 0.5 s");
+}
+
+/// What the probe cannot survive, another process can tell of.
+#[test]
+fn a_driver_that_crashes_ends_its_process_only() {
+    let folder = Folder::new("crashes");
+    let output = folder.output("init=crash", &["probe", "30"]);
+    assert!(!output.status.success());
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    let folder = Folder::new("settings");
+    let output = folder.output("memmory=1", &["probe", "30"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("memmory=1"));
+    check_failure(&String::from_utf8(output.stdout).unwrap(), "driver version", "INIT_FAILED", "code 1");
+}
+
+#[test]
+fn the_device_does_what_its_contract_says() {
+    let folder = Folder::new("device");
+    let settings = format!("memory=100000,log={}", folder.log().display());
+    let output = folder.run(&settings, &["device"]);
+    let expected = "\
+kernels: 13
+free: 100000
+too much: error: expected 72057594037927935 bytes of free device memory, received 100000
+allocate: true
+free after: 34464
+write: ()
+write zeros: ()
+";
+    assert!(output.starts_with(expected), "{output}");
+    for step in ["write past the end", "read elsewhere", "read freed memory"] {
+        assert!(line(&output, step).contains("not within memory that was allocated on it"), "{output}");
+    }
+    for step in ["run computes", "graph computes"] {
+        assert_eq!(line(&output, step), "true");
+    }
+    // A captured launch does not run until it is started.
+    assert_eq!(line(&output, "capture computes"), "false");
+    assert_eq!(line(&output, "capture"), "0");
+    assert!(line(&output, "start an unknown graph").contains("0 graphs are captured"), "{output}");
+    assert!(line(&output, "start a forgotten graph").contains("0 graphs are captured"), "{output}");
+    let refused = line(&output, "capture a launch without blocks");
+    assert!(refused.contains("launch carry_state in 0 x 1 blocks, received: CUDA_ERROR_INVALID_VALUE (1)"));
+    for step in ["run", "start a graph", "wait", "run after it", "run elsewhere", "wait elsewhere"] {
+        assert_eq!(line(&output, step), "()", "{step}");
+    }
+    assert_eq!(line(&output, "time"), "2");
+    assert!(output.ends_with("capture again: 0\nend\n"), "{output}");
+
+    // Between begin and end of a capture there is nothing but launches, a graph is uploaded before it is
+    // started, and things go back in their order.
+    let log = std::fs::read_to_string(folder.log()).unwrap();
+    let calls: Vec<&str> = log.lines().filter(|call| *call != "cuCtxSetCurrent").collect();
+    let captured = [
+        "cuStreamBeginCapture_v2",
+        "cuLaunchKernel",
+        "cuLaunchKernel",
+        "cuStreamEndCapture",
+        "cuGraphInstantiateWithFlags",
+        "cuGraphUpload",
+        "cuGraphDestroy",
+    ];
+    assert!(calls.windows(captured.len()).any(|window| window == captured), "{log}");
+    let dropped = [
+        "cuStreamSynchronize",
+        "cuGraphExecDestroy",
+        "cuMemFree_v2",
+        "cuModuleUnload",
+        "cuStreamDestroy_v2",
+        "cuDevicePrimaryCtxRelease_v2",
+    ];
+    assert!(calls.ends_with(&dropped), "{log}");
+}
+
+#[test]
+fn a_broken_launch_shows_at_the_next_wait() {
+    let folder = Folder::new("broken");
+    let output = folder.run("launch=fail", &["device"]);
+    assert_eq!(line(&output, "run"), "()");
+    let error = line(&output, "run computes");
+    assert!(error.contains("CUDA_ERROR_LAUNCH_FAILED (719), unspecified launch failure; "), "{error}");
+    // From there on everything fails, and nothing crashes.
+    assert!(line(&output, "wait elsewhere").contains("CUDA_ERROR_LAUNCH_FAILED (719)"), "{output}");
+    assert!(output.ends_with("\nend\n"), "{output}");
+}
+
+#[test]
+fn a_graph_that_does_not_fit_is_out_of_memory() {
+    let folder = Folder::new("graph");
+    let output = folder.run("graph=2", &["device"]);
+    let error = line(&output, "capture");
+    assert!(error.contains("bytes of free device memory, received 1073676288"), "{error}");
+    assert!(error.contains("too little for a graph of 2 launches"), "{error}");
+    assert_eq!(line(&output, "run after it"), "()");
+}
+
+/// cudarc panics where a function is missing. Only those of the timing get that far, since the probe looks for
+/// all others.
+#[test]
+fn a_panic_of_cudarc_is_an_error() {
+    let folder = Folder::without("panic", "cuEventRecord");
+    let output = folder.run("", &["device"]);
+    let error = line(&output, "time");
+    assert!(error.contains("expected the device to time launches, received: PANIC: "), "{error}");
+    assert!(error.contains("cuEventRecord"), "{error}");
+    assert_eq!(line(&output, "run elsewhere"), "()");
+    assert!(output.ends_with("\nend\n"), "{output}");
+}

@@ -1,0 +1,56 @@
+//! The last stage before a device is used: does it compute what it should?
+
+use crate::backend::CudaBackend;
+use crate::device::Device;
+use gru_core::oracle::Oracle;
+use gru_core::random::initial_parameters;
+use gru_core::{Backend, Error, Plan, Sizes};
+use std::ops::ControlFlow;
+
+/// Small, with a partial block in every dimension, so that it costs a moment and runs every kernel.
+const SIZES: Sizes =
+    Sizes { vocab_size: 7, hidden_size: 19, batch_size: 5, num_steps: 3, candidate_bias: true };
+
+/// How far a result may be from the oracle's, relative to it. Rounding makes up about 1e-6; a kernel that does
+/// not do its work is wrong by far more.
+const TOLERANCE: f64 = 1e-4;
+
+/// Trains a tiny network for two updates on the device and on the oracle. Gives back the greatest relative
+/// error of losses and gradient norms; of the second update they depend on every kernel of the first.
+///
+/// # Errors
+/// What the device reports.
+pub fn greatest_error<D: Device>(device: D) -> Result<f64, Error> {
+    let mut backend = CudaBackend::new(device, SIZES)?;
+    let reports = train(&mut backend)?;
+    let exact = train(&mut Oracle::new(SIZES)?)?;
+    if reports.len() != exact.len() {
+        return Ok(f64::INFINITY);
+    }
+    let errors = reports.iter().zip(&exact).map(|(computed, exact)| ((computed - exact) / exact).abs());
+    // What is not a number counts as all wrong.
+    Ok(errors.map(|error| if error.is_nan() { f64::INFINITY } else { error }).fold(0.0, f64::max))
+}
+
+/// Whether the error is what rounding makes of it.
+pub fn passes(error: f64) -> bool {
+    error <= TOLERANCE
+}
+
+fn train(backend: &mut dyn Backend) -> Result<Vec<f64>, Error> {
+    backend.set_parameters(&initial_parameters(&SIZES, 1, 0.3))?;
+    backend.load_corpus(&(0..40).map(|i| (i * i + i / 3) % 7).collect::<Vec<u32>>())?;
+    let plan = Plan {
+        starts: (0..10).map(|i| i * 3).collect(),
+        num_steps: SIZES.num_steps,
+        learning_rate: vec![0.5; 2],
+        max_grad_norm: 1.0,
+        carry_state: true,
+    };
+    let mut reports = vec![];
+    backend.train(&plan, &mut |_, update| {
+        reports.extend([update.loss_sum, update.gradient_norm]);
+        ControlFlow::Continue(())
+    })?;
+    Ok(reports)
+}

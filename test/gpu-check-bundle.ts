@@ -1,0 +1,127 @@
+/** Folders where scripts stand in for the programs of a GPU bundle, and runs of the check in them. */
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, expect } from 'vitest';
+
+/** Where the program is. */
+export const FOLDER = new URL('../bench/gpu/', import.meta.url);
+
+/** The command line: doctor as the settings say, trainings along the curves that they hold. */
+const MAIN = `
+import { readFileSync } from 'node:fs';
+const [command, ...args] = process.argv.slice(2);
+const settings = JSON.parse(readFileSync(new URL('../../settings.json', import.meta.url), 'utf8'));
+const say = (event) => console.log(JSON.stringify(event));
+const option = (name) => args[args.indexOf('--' + name) + 1];
+if (command === 'doctor') say({ cpu: {}, cuda: settings.cuda });
+else {
+  say({ type: 'start', device: option('device') === 'cuda' ? 'cuda:0' : 'cpu' });
+  for (let epoch = 1; epoch <= Number(option('epochs')); epoch += 1) {
+    say({ type: 'epoch', perplexity: settings.curves[option('sampling')][epoch - 1], seconds: 0.005 });
+  }
+  say({ type: 'end' });
+}
+`;
+
+const PRESENT = {
+  available: true,
+  stages: [],
+  devices: [{ name: 'Stand-in', computeCapability: '9.0' }],
+  driver: '12.4',
+};
+/** What doctor says of CUDA where there is no GPU. */
+export const ABSENT = {
+  available: false,
+  stages: [{ name: 'devices', outcome: 'failed', detail: 'none', reason: 'NO_DEVICE' }],
+  devices: [],
+};
+
+/** The perplexities that are expected, at every epoch up to the one of the list. */
+function curve(sampling: 'adjacent' | 'random'): number[] {
+  const expected = JSON.parse(readFileSync(new URL('../chapter-expected.json', FOLDER), 'utf8'));
+  return expected.epochs.flatMap((_: number, index: number) => Array(20).fill(expected[sampling][index]));
+}
+
+/** What the stand-ins do; without anything, all is well. */
+interface StandIns {
+  cuda?: object;
+  tests?: string;
+  perplexity?: number;
+  jaychou?: boolean;
+}
+
+const ALL_TESTS = "printf 'running 2 tests\\ntest a ... ok\\ntest b::c ... ok\\n'";
+
+const BUNDLES = mkdtempSync(join(tmpdir(), 'gru-native-bundles-'));
+afterAll(() => rmSync(BUNDLES, { recursive: true, force: true }));
+
+/** A bundle of scripts; returns its folder. */
+export function fakeBundle({
+  cuda = PRESENT,
+  tests = ALL_TESTS,
+  perplexity,
+  jaychou = false,
+}: StandIns): string {
+  const folder = mkdtempSync(join(BUNDLES, 'bundle-'));
+  for (const name of ['dist/cli', 'tests', 'bin', 'corpus'])
+    mkdirSync(join(folder, name), { recursive: true });
+  const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o755 });
+  const adjacent = curve('adjacent');
+  if (perplexity !== undefined) adjacent[99] = perplexity;
+  write('settings.json', JSON.stringify({ cuda, curves: { adjacent, random: curve('random') } }));
+  write('package.json', '{"type":"module"}');
+  write('bundle.json', '{"version":"0","commit":"0","requires":{"platform":"linux-x64","glibc":"2.17"}}');
+  write('dist/cli/main.js', MAIN);
+  write(
+    'tests/gpu',
+    `#!/bin/sh\ncase "$*" in *--list*) printf 'a: test\\nb::c: test\\n';; *) ${tests};; esac\n`,
+  );
+  const names = 'openSeconds contextSeconds moduleSeconds firstEpochSeconds epochSeconds updateMicroseconds';
+  const times = Object.fromEntries(names.split(' ').map((name) => [name, 0.01]));
+  write('tests/gpu_timing', `#!/bin/sh\necho '${JSON.stringify(times)}'\n`);
+  const [listed, status] = cuda === PRESENT ? ['Stand-in, 550.1, 9.0', 0] : ['', 9];
+  write('bin/nvidia-smi', `#!/bin/sh\necho '${listed}'\nexit ${status}\n`);
+  const clean = 'test result: ok. 1 passed\\n========= ERROR SUMMARY: 0 errors\\n';
+  write('bin/compute-sanitizer', `#!/bin/sh\nprintf '${clean}'\n`);
+  const mode = (name: string) => `{"mode":"${name}","secondsPerEpoch":0.01,"perplexity":270}`;
+  write('bin/python3', `#!/bin/sh\necho '${mode('eager')}'\necho '${mode('graph')}'\n`);
+  if (jaychou) write('corpus/jaychou_lyrics.txt.zip', '');
+  return folder;
+}
+
+/** Starts the check in a fake bundle; `onMessage` sees what it says meanwhile, and may signal it. */
+export async function check(
+  folder: string,
+  args: readonly string[] = [],
+  onMessage = (_text: string, _stop: () => void) => {},
+) {
+  const output = join(folder, 'out.json');
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    PATH: `${join(folder, 'bin')}${delimiter}${process.env.PATH}`,
+  };
+  delete env.GRU_NATIVE_JAYCHOU;
+  const program = new URL('check.mjs', FOLDER).pathname;
+  const child = spawn(process.execPath, [program, output, '--bundle', folder, ...args], { env });
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => onMessage(text, () => child.kill('SIGINT')));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  const { parts, exitCode } = JSON.parse(readFileSync(output, 'utf8'));
+  expect(exitCode).toBe(code);
+  const results = Object.fromEntries(
+    Object.entries<{ result: string }>(parts).map(([name, { result }]) => [name, result]),
+  );
+  return { code, stdout, parts, results };
+}
+
+/** Whether a process runs, one that has ended and was not waited for aside. */
+export function runs(pid: string): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/\) Z /.test(readFileSync(path, 'latin1'));
+}
