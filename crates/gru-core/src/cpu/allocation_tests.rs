@@ -1,4 +1,4 @@
-//! Shows that an update allocates nothing: the tests' global allocator counts what the threads of one pool
+//! Shows that an update allocates nothing: the tests' global allocator counts what the threads of one network
 //! allocate.
 
 use super::CpuBackend;
@@ -8,6 +8,7 @@ use crate::sizes::Sizes;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
@@ -51,7 +52,11 @@ fn an_update_allocates_nothing() {
         max_grad_norm: 1.0,
         carry_state: true,
     };
-    backend.pool.broadcast(|_| COUNTED.set(true));
+    let both = Barrier::new(2);
+    backend.workers.each(2, |_| {
+        COUNTED.set(true);
+        both.wait();
+    });
     let mut counts = [0; 50];
     backend
         .train(&plan, &mut |index, _| {
@@ -61,6 +66,9 @@ fn an_update_allocates_nothing() {
         .unwrap();
     assert_eq!(counts[0], counts[49], "allocations by update: {counts:?}");
     let before = COUNT.load(Ordering::Relaxed);
-    backend.pool.broadcast(|_| drop(std::hint::black_box(Box::new(0u8))));
+    backend.workers.each(2, |_| {
+        drop(std::hint::black_box(Box::new(0u8)));
+        both.wait();
+    });
     assert!(COUNT.load(Ordering::Relaxed) >= before + 2, "the counter does not count");
 }

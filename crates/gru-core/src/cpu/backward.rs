@@ -4,147 +4,187 @@
 use super::forward::Batch;
 use super::kernel::Path;
 use super::memory::{LINE, Panels, Shared};
+use super::parts::Part;
 use super::tensors::{Padded, Tensors};
-use super::{CpuBackend, lane_ranges, vectorised};
+use super::workers::{Pieces, Workers};
+use super::{CpuBackend, each_step, vectorised};
 use crate::backend::Plan;
-use rayon::prelude::*;
 use std::ops::Range;
 
-/// Distinct characters of an input-gradient task.
+/// Distinct characters of an input-gradient task, and of one that updates rows of W_x.
 const INPUT_GROUP: usize = 16;
-/// Elements of an SGD task, a multiple of [`LINE`].
-const DESCENT_CHUNK: usize = 8192;
 
-/// One slot for the sum of squares of each task's part of the gradient.
-pub(super) struct Squares {
-    output: Vec<f64>,
-    recurrent: Vec<f64>,
-    input: Vec<f64>,
-}
-
-impl Squares {
-    pub fn new(rows: usize, Padded { hidden, vocab }: Padded) -> Self {
-        Self {
-            output: vec![0.0; vocab / LINE],
-            recurrent: vec![0.0; 3 * hidden / LINE],
-            input: vec![0.0; rows.div_ceil(INPUT_GROUP)],
-        }
-    }
+/// Most tasks of the gradient region: each panel of W_y and W_h, the biases, groups of rows of W_x.
+pub(super) fn most_tasks(rows: usize, Padded { hidden, vocab }: Padded) -> usize {
+    (vocab + 3 * hidden) / LINE + 1 + rows.div_ceil(INPUT_GROUP)
 }
 
 impl CpuBackend {
     /// From dlogits and dh to the whole gradient; returns its L2 norm.
     pub(super) fn backward(&mut self, plan: &Plan) -> f64 {
-        let Self { sizes, padded, transposed, activations, batch, gradient, squares, path, .. } = self;
+        let Self { sizes, padded, transposed, activations, batch, gradient, squares, .. } = self;
+        let Self { path, workers, parts, .. } = self;
         let Padded { hidden, vocab } = *padded;
-        let (path, lanes) = (*path, sizes.batch_size);
-        let rows = plan.num_steps * lanes;
-        let (units, threads) = (hidden / LINE, self.pool.current_num_threads());
+        let (path, lanes, parts) = (*path, sizes.batch_size, &*parts);
+        let (rows, units) = (plan.num_steps * lanes, hidden / LINE);
 
         let (h, gates, dh) = (activations.h.share(), activations.gates.share(), activations.dh.share());
         let bptt = Bptt { path, w_h: &transposed.w_h, h, gates, dh, lanes };
-        let back = || {
-            lane_ranges(lanes, threads).for_each(|own| {
-                for step in (0..plan.num_steps).rev() {
-                    // SAFETY: each task runs lanes of its own.
-                    unsafe { bptt.step(step, step + 1 == plan.num_steps, own.clone()) };
-                }
-            });
-        };
-        rayon::join(back, || batch.sort());
+        each_step(workers, (0..plan.num_steps).rev(), (lanes, units), |step, own, some| {
+            let is_last = step + 1 == plan.num_steps;
+            // SAFETY: each task runs lanes and units of its own.
+            parts.time(Part::Bptt, || unsafe { bptt.step(step, is_last, own, some) });
+        });
 
-        // dW_y and db_y, dW_h with db and db_q, and dW_x need the same rows and nothing of each other.
+        // dW_y, dW_h, the biases and dW_x need the same rows and nothing of each other: one counter of tasks.
+        batch.sort();
         let (logits, batch) = (activations.logits.share(), &*batch);
+        let groups = batch.runs.len().div_ceil(INPUT_GROUP);
+        let weights = Gradient { path, h, gates, logits, lanes, rows };
         let Tensors { w_x, w_h, b, b_q, w_y, b_y } = gradient;
         let (w_y, w_h) = (w_y.share(), w_h.share());
-        let output = || {
-            let biases = b_y.par_chunks_exact_mut(LINE);
-            squares.output.par_iter_mut().zip(biases).enumerate().for_each(|(panel, (squares, bias))| {
-                // SAFETY: each task computes a panel of its own; nobody writes `h` or `logits`.
-                *squares = unsafe {
-                    let dlogits = logits.read(panel, 0..rows);
-                    sum_rows(path, dlogits, bias);
-                    w_y.lines(panel, 0..hidden).fill(0.0);
-                    w_y.add_product_of_transposed(path, panel, (h, lanes..rows + lanes), dlogits);
-                    sum_of_squares(path, w_y.read(panel, 0..hidden)) + sum_of_squares(path, bias)
-                };
-            });
-        };
-        let recurrent = || {
-            squares.recurrent.par_iter_mut().enumerate().for_each(|(panel, squares)| {
-                // SAFETY: as above.
-                *squares = unsafe {
-                    w_h.lines(panel, 0..hidden).fill(0.0);
-                    w_h.add_product_of_transposed(path, panel, (h, 0..rows), gates.read(panel, 0..rows));
-                    sum_of_squares(path, w_h.read(panel, 0..hidden))
-                };
-            });
-            // Of b the last third is the sum of dn', of b_q that of dn' r, which stands before it.
-            let biases = b.chunks_exact_mut(LINE).enumerate();
-            for (panel, bias) in biases.map(|(panel, bias)| (panel + panel / (2 * units) * units, bias)) {
-                // SAFETY: nobody writes `gates`.
-                sum_rows(path, unsafe { gates.read(panel, 0..rows) }, bias);
-            }
-            b_q.fill(0.0);
-            for (panel, bias) in b_q.chunks_exact_mut(LINE).enumerate().filter(|_| sizes.candidate_bias) {
-                // SAFETY: as above.
-                sum_rows(path, unsafe { gates.read(2 * units + panel, 0..rows) }, bias);
-            }
-        };
-        let input = || {
-            let used = batch.runs.len();
-            let groups = w_x[..used * 3 * hidden].par_chunks_mut(INPUT_GROUP * 3 * hidden);
-            squares.input.par_iter_mut().zip(groups).enumerate().for_each(|(group, (squares, to))| {
-                for (index, to) in to.chunks_exact_mut(3 * hidden).enumerate() {
-                    let run = batch.run(group * INPUT_GROUP + index);
-                    // SAFETY: nobody writes `gates`.
-                    let of_panel = |panel| unsafe { gates.read(panel, 0..rows) };
-                    vectorised(
-                        path,
-                        #[inline(always)]
-                        || sum_run(run, of_panel, units, to),
-                    );
+        let (w_x, b_y) = (Pieces::new(&mut w_x[..batch.runs.len() * 3 * hidden]), Pieces::new(b_y));
+        let (b, b_q) = (Pieces::new(b), Pieces::new(b_q));
+        let (outputs, recurrents) = (vocab / LINE, 3 * units);
+        let squares = &mut squares[..outputs + recurrents + 1 + groups];
+        workers.each_piece(squares, 1, |task, squares| {
+            // SAFETY: each task computes a panel or a group of rows of its own, the biases are one task, and nobody
+            // writes `h`, `gates` or `logits`.
+            squares[0] = unsafe {
+                if task < outputs {
+                    let bias = b_y.take(task * LINE..(task + 1) * LINE);
+                    parts.time(Part::OutputGradient, || weights.output(task, w_y, bias))
+                } else if task < outputs + recurrents {
+                    parts.time(Part::RecurrentGradient, || weights.recurrent(task - outputs, w_h))
+                } else if task == outputs + recurrents {
+                    let (b, b_q) = (b.take(0..3 * hidden), b_q.take(0..hidden));
+                    parts.time(Part::RecurrentGradient, || weights.biases(b, b_q, sizes.candidate_bias))
+                } else {
+                    let first = (task - outputs - recurrents - 1) * INPUT_GROUP;
+                    let places = first..batch.runs.len().min(first + INPUT_GROUP);
+                    let to = w_x.take(places.start * 3 * hidden..places.end * 3 * hidden);
+                    parts.time(Part::InputGradient, || weights.input(batch, places, units, to))
                 }
-                *squares = sum_of_squares(path, to);
-            });
-        };
-        rayon::join(output, || rayon::join(recurrent, input));
-        debug_assert_eq!(vocab, b_y.len());
-
-        let input_tasks = batch.runs.len().div_ceil(INPUT_GROUP);
-        let slots = [&squares.output[..], &squares.recurrent, &squares.input[..input_tasks]];
-        let weights: f64 = slots.into_iter().flatten().sum();
-        (weights + sum_of_squares(path, b) + sum_of_squares(path, b_q)).sqrt()
+            };
+        });
+        squares.iter().sum::<f64>().sqrt()
     }
 
     /// `parameter -= rate * gradient` for all parameters, and new transposed copies.
     pub(super) fn descend(&mut self, rate: f32) {
-        let (path, hidden) = (self.path, self.padded.hidden);
-        let [_, parameters @ ..] = self.parameters.all_mut();
-        let [_, gradients @ ..] = self.gradient.all();
-        for (parameters, gradients) in parameters.into_iter().zip(gradients) {
-            let gradients = gradients.par_chunks(DESCENT_CHUNK);
-            parameters
-                .par_chunks_mut(DESCENT_CHUNK)
-                .zip(gradients)
-                .for_each(|(to, d)| step(path, to, d, rate));
+        let Self { padded, parameters, transposed, gradient, batch, path, workers, parts, .. } = self;
+        let (path, hidden, parts) = (*path, padded.hidden, &*parts);
+        let Tensors { w_x, w_h, b, b_q, w_y, b_y } = parameters;
+        for (to, d) in [(b, &gradient.b), (b_q, &gradient.b_q), (b_y, &gradient.b_y)] {
+            step(path, to, d, rate);
+        }
+        let weights = [(w_y, &gradient.w_y, &mut transposed.w_y), (w_h, &gradient.w_h, &mut transposed.w_h)];
+        for (to, d, turned) in weights {
+            let length = to.rows() * LINE;
+            let turned = turned.share();
+            workers.each_piece(to.elements_mut(), length, |panel, to| {
+                parts.time(Part::Descent, || {
+                    step(path, to, d.panel(panel), rate);
+                    // SAFETY: each task writes the rows of its own panel.
+                    unsafe { transpose_panel(panel, to, turned) };
+                });
+            });
         }
         // The rows of W_x that the batch did not use have no gradient.
-        let (w_x, batch, gradient) = (&mut self.parameters.w_x, &self.batch, &self.gradient.w_x);
-        w_x.par_chunks_mut(3 * hidden).zip(&batch.place).with_min_len(INPUT_GROUP).for_each(
-            |(to, &place)| {
-                if place != Batch::ABSENT {
-                    step(path, to, &gradient[place as usize * 3 * hidden..][..3 * hidden], rate);
+        workers.each_piece(w_x, INPUT_GROUP * 3 * hidden, |group, rows| {
+            let places = &batch.place[group * INPUT_GROUP..];
+            parts.time(Part::Descent, || {
+                for (to, &place) in rows.chunks_exact_mut(3 * hidden).zip(places) {
+                    if place != Batch::ABSENT {
+                        step(path, to, &gradient.w_x[place as usize * 3 * hidden..][..3 * hidden], rate);
+                    }
                 }
-            },
-        );
-        self.transpose();
+            });
+        });
     }
 
     /// Writes the transposed copies of W_h and W_y.
     pub(super) fn transpose(&mut self) {
-        transpose(&self.parameters.w_h, &mut self.transposed.w_h);
-        transpose(&self.parameters.w_y, &mut self.transposed.w_y);
+        transpose(&self.parameters.w_h, &mut self.transposed.w_h, &mut self.workers);
+        transpose(&self.parameters.w_y, &mut self.transposed.w_y, &mut self.workers);
+    }
+}
+
+/// What the gradients of the weights are computed from.
+#[derive(Clone, Copy)]
+struct Gradient<'a> {
+    path: Path,
+    /// `[R + lanes, hidden]`
+    h: Shared<'a>,
+    /// dr', dz', dn' r, dn': `[R, 4 * hidden]`
+    gates: Shared<'a>,
+    /// dlogits: `[R, vocab]`
+    logits: Shared<'a>,
+    /// Lanes of the batch.
+    lanes: usize,
+    /// Rows of this update.
+    rows: usize,
+}
+
+/// Each computes a part of the gradient and returns its sum of squares.
+///
+/// # Safety
+/// Nobody writes `h`, `gates` or `logits`, or touches the part.
+impl Gradient<'_> {
+    /// A panel of W_y and of b_y.
+    unsafe fn output(&self, panel: usize, w_y: Shared, bias: &mut [f32]) -> f64 {
+        let Self { path, h, logits, lanes, rows, .. } = *self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let dlogits = logits.read(panel, 0..rows);
+            sum_rows(path, dlogits, bias);
+            w_y.all_lines(panel).fill(0.0);
+            w_y.add_product_of_transposed(path, panel, (h, lanes..rows + lanes), dlogits);
+            sum_of_squares(path, w_y.all_lines(panel)) + sum_of_squares(path, bias)
+        }
+    }
+
+    /// A panel of W_h.
+    unsafe fn recurrent(&self, panel: usize, w_h: Shared) -> f64 {
+        let Self { path, h, gates, rows, .. } = *self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            w_h.all_lines(panel).fill(0.0);
+            w_h.add_product_of_transposed(path, panel, (h, 0..rows), gates.read(panel, 0..rows));
+            sum_of_squares(path, w_h.all_lines(panel))
+        }
+    }
+
+    /// b and b_q, which stays zero without the candidate bias.
+    unsafe fn biases(&self, b: &mut [f32], b_q: &mut [f32], candidate_bias: bool) -> f64 {
+        let Self { path, gates, rows, .. } = *self;
+        let units = b_q.len() / LINE;
+        // SAFETY: the caller's promise.
+        let of_panel = |panel| unsafe { gates.read(panel, 0..rows) };
+        // Of b the last third is the sum of dn', of b_q that of dn' r, which stands before it.
+        for (panel, bias) in b.chunks_exact_mut(LINE).enumerate() {
+            sum_rows(path, of_panel(panel + panel / (2 * units) * units), bias);
+        }
+        b_q.fill(0.0);
+        for (panel, bias) in b_q.chunks_exact_mut(LINE).enumerate().filter(|_| candidate_bias) {
+            sum_rows(path, of_panel(2 * units + panel), bias);
+        }
+        sum_of_squares(path, b) + sum_of_squares(path, b_q)
+    }
+
+    /// The rows of W_x of some characters of the batch.
+    unsafe fn input(&self, batch: &Batch, places: Range<usize>, units: usize, to: &mut [f32]) -> f64 {
+        let Self { path, gates, rows, .. } = *self;
+        // SAFETY: the caller's promise.
+        let of_panel = |panel| unsafe { gates.read(panel, 0..rows) };
+        for (place, to) in places.zip(to.chunks_exact_mut(3 * units * LINE)) {
+            vectorised(
+                path,
+                #[inline(always)]
+                || sum_run(batch.run(place), of_panel, units, to),
+            );
+        }
+        sum_of_squares(path, to)
     }
 }
 
@@ -165,16 +205,16 @@ struct Bptt<'a> {
 }
 
 impl Bptt<'_> {
-    /// One time step of the lanes `own`: gate gradients replace the gates, and what the step sends back is added
-    /// to the `dh` of the step before.
+    /// One time step of some panels of units of the lanes `own`: gate gradients replace the gates, and what the
+    /// step sends back is added to the `dh` of the step before.
     ///
     /// # Safety
-    /// Nobody else touches the rows of these lanes.
-    unsafe fn step(&self, step: usize, is_last: bool, own: Range<usize>) {
+    /// Nobody else touches these units of these lanes, or writes the lanes' gates of the step after.
+    unsafe fn step(&self, step: usize, is_last: bool, own: Range<usize>, some: Range<usize>) {
         let Self { path, w_h, h, gates, dh, lanes } = *self;
         let units = w_h.rows() / (3 * LINE);
         let rows = step * lanes + own.start..step * lanes + own.end;
-        for unit in 0..units {
+        for unit in some {
             // SAFETY: rows of these lanes; each panel is written through one slice at a time.
             unsafe {
                 if !is_last {
@@ -287,17 +327,25 @@ fn sum_of_squares(path: Path, values: &[f32]) -> f64 {
     )
 }
 
-/// `to` becomes `from` with rows and columns exchanged, square by square.
-fn transpose(from: &Panels, to: &mut Panels) {
-    let panel_length = to.rows() * LINE;
-    to.elements_mut().par_chunks_exact_mut(panel_length).enumerate().for_each(|(panel, to)| {
-        for (from_panel, to) in to.chunks_exact_mut(LINE * LINE).enumerate() {
-            let square = &from.panel(from_panel)[panel * LINE * LINE..][..LINE * LINE];
-            for (i, line) in square.chunks_exact(LINE).enumerate() {
-                for (j, &value) in line.iter().enumerate() {
-                    to[j * LINE + i] = value;
-                }
+/// `to` becomes `from` with rows and columns exchanged.
+fn transpose(from: &Panels, to: &mut Panels, workers: &mut Workers) {
+    let to = to.share();
+    // SAFETY: each task writes the rows of its own panel.
+    workers.each(from.panels(), |panel| unsafe { transpose_panel(panel, from.panel(panel), to) });
+}
+
+/// Writes the columns of a panel as rows of `to`, square by square.
+///
+/// # Safety
+/// Nobody else touches those rows.
+unsafe fn transpose_panel(panel: usize, from: &[f32], to: Shared) {
+    for (to_panel, square) in from.chunks_exact(LINE * LINE).enumerate() {
+        // SAFETY: the caller's promise.
+        let to = unsafe { to.lines(to_panel, panel * LINE..(panel + 1) * LINE) };
+        for (i, line) in square.chunks_exact(LINE).enumerate() {
+            for (j, &value) in line.iter().enumerate() {
+                to[j * LINE + i] = value;
             }
         }
-    });
+    }
 }

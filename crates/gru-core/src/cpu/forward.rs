@@ -4,13 +4,15 @@ use super::functions::{sigmoid, tanh};
 use super::kernel::{Path, prefetch};
 use super::loss::Rows;
 use super::memory::{LINE, Panels, Shared};
+use super::parts::Part;
 use super::tensors::{Padded, Tensors};
-use super::{CpuBackend, lane_ranges, vectorised};
+use super::workers::Pieces;
+use super::{CpuBackend, each_step, share, vectorised};
 use crate::backend::{Error, Forward, Plan};
 use crate::sizes::Sizes;
-use rayon::prelude::*;
+use std::ops::Range;
 
-/// Rows of one projection task: whole tiles, enough that a panel of weights is used often while it is in the
+/// Most rows of one projection task: whole tiles, enough that a panel of weights is used often while it is in the
 /// first cache, and few enough that the logits stay in the second.
 pub(super) const PROJECTION_ROWS: usize = 72;
 
@@ -119,9 +121,10 @@ impl CpuBackend {
     /// Runs update `index` of the plan forward from the carried state (zeros unless it is carried) and
     /// returns the summed loss. With `gradients`, the logits become dlogits and `dh` is computed.
     pub(super) fn forward(&mut self, plan: &Plan, index: usize, gradients: bool) -> f64 {
-        let Self { sizes, padded, parameters, transposed, activations, batch, state, path, .. } = self;
+        let Self { sizes, padded, parameters, transposed, activations, batch, state, .. } = self;
+        let Self { path, workers, parts, .. } = self;
         let Padded { hidden, vocab } = *padded;
-        let (path, lanes) = (*path, sizes.batch_size);
+        let (path, lanes, parameters, parts) = (*path, sizes.batch_size, &*parameters, &*parts);
         batch.fill(&self.corpus, plan.lanes(sizes, index), plan.num_steps);
         let rows = batch.ids.len();
         for panel in 0..hidden / LINE {
@@ -134,44 +137,33 @@ impl CpuBackend {
         }
 
         let (h, gates) = (activations.h.share(), activations.gates.share());
-        lane_ranges(lanes, self.pool.current_num_threads()).for_each(|own| {
-            let recurrence = Recurrence { path, parameters, h, gates, lanes };
-            for (step, ids) in batch.ids.chunks_exact(lanes).enumerate() {
-                // SAFETY: each task runs lanes of its own.
-                unsafe { recurrence.step(step, own.clone(), &ids[own.clone()]) };
-            }
+        let recurrence = Recurrence { path, parameters, h, gates, lanes };
+        each_step(workers, 0..plan.num_steps, (lanes, hidden / LINE), |step, own, units| {
+            let ids = &batch.ids[step * lanes..][own.clone()];
+            // SAFETY: each task runs lanes and units of its own.
+            parts.time(Part::Recurrence, || unsafe { recurrence.step(step, own, units, ids) });
         });
 
         let (logits, dh) = (activations.logits.share(), activations.dh.share());
-        let losses = activations.loss[..rows].par_chunks_mut(PROJECTION_ROWS);
-        let targets = batch.targets.par_chunks(PROJECTION_ROWS);
-        losses.zip(targets).enumerate().for_each(|(block, (losses, targets))| {
-            let own = block * PROJECTION_ROWS..block * PROJECTION_ROWS + targets.len();
-            let mut rows = Rows::new(logits, vocab, own.clone());
+        let losses = Pieces::new(&mut activations.loss[..rows]);
+        let tasks = rows.div_ceil(PROJECTION_ROWS).next_multiple_of(workers.count()).min(rows);
+        let output = Output { path, parameters, h, logits, lanes };
+        workers.each(tasks, |task| {
+            let own = share(rows, tasks, task);
+            let mut block = Rows::new(logits, vocab, own.clone());
             // SAFETY: each task computes rows of its own, and nobody writes `h`.
             unsafe {
-                for panel in 0..vocab / LINE {
-                    let bias = &parameters.b_y[panel * LINE..][..LINE];
-                    for line in logits.lines(panel, own.clone()).chunks_exact_mut(LINE) {
-                        line.copy_from_slice(bias);
-                    }
-                    let h = (h, lanes, 0..hidden / LINE);
-                    logits.add_product(path, panel, own.clone(), h, parameters.w_y.panel(panel));
+                parts.time(Part::Projection, || output.project(own.clone(), &mut block));
+                let (targets, losses) = (&batch.targets[own.clone()], losses.take(own.clone()));
+                parts.time(Part::Loss, || {
                     vectorised(
                         path,
                         #[inline(always)]
-                        || rows.see(panel),
+                        || block.cross_entropy(targets, losses, gradients),
                     );
-                }
-                vectorised(
-                    path,
-                    #[inline(always)]
-                    || rows.cross_entropy(targets, losses, gradients),
-                );
-                for panel in 0..if gradients { hidden / LINE } else { 0 } {
-                    dh.lines(panel, own.clone()).fill(0.0);
-                    let dlogits = (logits, 0, 0..vocab / LINE);
-                    dh.add_product(path, panel, own.clone(), dlogits, transposed.w_y.panel(panel));
+                });
+                if gradients {
+                    parts.time(Part::StateGradient, || output.send_back(own, dh, &transposed.w_y));
                 }
             }
         });
@@ -228,16 +220,16 @@ struct Recurrence<'a> {
 }
 
 impl Recurrence<'_> {
-    /// One time step of the lanes `own`, whose characters are `ids`.
+    /// One time step of some panels of units of the lanes `own`, whose characters are `ids`.
     ///
     /// # Safety
-    /// Nobody else touches the rows of these lanes.
-    unsafe fn step(&self, step: usize, own: std::ops::Range<usize>, ids: &[u32]) {
+    /// Nobody else touches these units of these lanes, or writes the lanes' states before the step.
+    unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
         let Self { path, parameters, h, gates, lanes } = *self;
         let units = parameters.b_q.len() / LINE;
         let before = step * lanes + own.start..step * lanes + own.end;
         let after = before.start + lanes..before.end + lanes;
-        for unit in 0..units {
+        for unit in some {
             // SAFETY: rows of these lanes; each panel is written through one slice at a time.
             unsafe {
                 for gate in 0..3 {
@@ -260,6 +252,60 @@ impl Recurrence<'_> {
                     #[inline(always)]
                     || lines.compute(parameters, unit, ids),
                 );
+            }
+        }
+    }
+}
+
+/// The output layer's matrices.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    path: Path,
+    parameters: &'a Tensors,
+    /// `[R + lanes, hidden]`
+    h: Shared<'a>,
+    /// `[R, vocab]`
+    logits: Shared<'a>,
+    /// Lanes of the batch.
+    lanes: usize,
+}
+
+impl Output<'_> {
+    /// Logits of some rows, which `block` looks at panel by panel.
+    ///
+    /// # Safety
+    /// Nobody else touches these rows of the logits, or writes those of `h`.
+    unsafe fn project(&self, rows: Range<usize>, block: &mut Rows) {
+        let Self { path, parameters, h, logits, lanes } = *self;
+        let units = parameters.b_q.len() / LINE;
+        for (panel, bias) in parameters.b_y.chunks_exact(LINE).enumerate() {
+            // SAFETY: the caller's promise; each panel is held through one slice at a time.
+            unsafe {
+                for line in logits.lines(panel, rows.clone()).chunks_exact_mut(LINE) {
+                    line.copy_from_slice(bias);
+                }
+                let left = (h, lanes, 0..units);
+                logits.add_product(path, panel, rows.clone(), left, parameters.w_y.panel(panel));
+                vectorised(
+                    path,
+                    #[inline(always)]
+                    || block.see(panel),
+                );
+            }
+        }
+    }
+
+    /// What the gradient of the logits sends back to the hidden states of some rows, given W_y transposed.
+    ///
+    /// # Safety
+    /// Nobody else touches these rows of `dh`, or writes those of the logits.
+    unsafe fn send_back(&self, rows: Range<usize>, dh: Shared, w_y: &Panels) {
+        let vocab = self.parameters.b_y.len() / LINE;
+        for panel in 0..w_y.panels() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                dh.lines(panel, rows.clone()).fill(0.0);
+                dh.add_product(self.path, panel, rows.clone(), (self.logits, 0, 0..vocab), w_y.panel(panel));
             }
         }
     }

@@ -174,6 +174,15 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.line(panel, rows.start), rows.len() * LINE) }
     }
 
+    /// All rows of a panel, to write.
+    ///
+    /// # Safety
+    /// Nobody else uses them while the slice lives.
+    pub unsafe fn all_lines(&self, panel: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's promise.
+        unsafe { self.lines(panel, 0..self.rows) }
+    }
+
     /// Rows of a panel, to read.
     ///
     /// # Safety

@@ -4,11 +4,11 @@
 //!
 //! | region | file | one task |
 //! |---|---|---|
-//! | recurrence | `forward.rs` | some lanes, all steps |
+//! | recurrence | `forward.rs` | some lanes, all steps; or, of few lanes, some units, one step |
 //! | projection, softmax, dlogits, dh | `forward.rs` | a block of rows |
-//! | BPTT | `backward.rs` | some lanes, all steps in reverse |
+//! | BPTT | `backward.rs` | as the recurrence, the steps in reverse |
 //! | weight gradients and their squared norms | `backward.rs` | a panel of columns; a group of input rows |
-//! | clip, SGD, transposed copies | `backward.rs` | a few rows of a tensor |
+//! | clip, SGD, transposed copies | `backward.rs` | a panel of columns; a group of input rows |
 //!
 //! A row is one (step, lane), `step * batch_size + lane`. Matrices lie in panels of [`memory::LINE`] columns, which
 //! is how the one product kernel ([`kernel`]) reads and writes them: nothing is ever repacked. Every element of a
@@ -26,18 +26,21 @@ pub mod functions;
 pub mod kernel;
 mod loss;
 pub mod memory;
+pub mod parts;
 mod tensors;
+mod turn;
+mod workers;
 
 use crate::backend::{Backend, Error, Forward, Observer, Outcome, Plan, Stop, Update};
 use crate::{Layout, Sizes};
-use backward::Squares;
 use forward::{Activations, Batch};
 use kernel::Path;
 use memory::{LINE, Panels};
-use rayon::prelude::*;
+use parts::Parts;
 use std::ops::Range;
-use std::sync::Arc;
 use tensors::{Padded, Tensors, copy_rows};
+use turn::Cores;
+use workers::Workers;
 
 /// Most threads of one network.
 pub const MAX_THREADS: usize = 1024;
@@ -53,10 +56,35 @@ struct Transposed {
     w_y: Panels,
 }
 
-/// Cuts the lanes into one range for each thread, but no range of less than half a tile.
-fn lane_ranges(lanes: usize, threads: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
-    let count = threads.min(lanes.div_ceil(kernel::MAX_ROWS / 2)).max(1);
-    (0..count).into_par_iter().map(move |index| index * lanes / count..(index + 1) * lanes / count)
+/// Fewest lanes of a thread that runs all steps on its own; with fewer, all threads share every step.
+const MIN_LANES: usize = 4;
+
+/// One of `count` shares of `0..total` that differ by at most one.
+fn share(total: usize, count: usize, index: usize) -> Range<usize> {
+    index * total / count..(index + 1) * total / count
+}
+
+/// Calls `work(step, lanes, units)` for all lanes and panels of units, step after step: each lane needs its own
+/// step before, and each unit all units of it.
+fn each_step(
+    workers: &mut Workers,
+    steps: impl Iterator<Item = usize> + Clone + Sync,
+    (lanes, units): (usize, usize),
+    work: impl Fn(usize, Range<usize>, Range<usize>) + Sync,
+) {
+    let threads = workers.count();
+    if threads == 1 || lanes >= threads * MIN_LANES {
+        workers.each(threads, |task| {
+            for step in steps.clone() {
+                work(step, share(lanes, threads, task), 0..units);
+            }
+        });
+    } else {
+        let tasks = threads.min(units);
+        for step in steps {
+            workers.each(tasks, |task| work(step, 0..lanes, share(units, tasks, task)));
+        }
+    }
 }
 
 /// The CPU backend; see the head of this module.
@@ -72,12 +100,13 @@ pub struct CpuBackend {
     /// Gradient of the last update, unclipped.
     gradient: Tensors,
     /// Sums of squares of the gradient, one slot a task, added up in slot order.
-    squares: Squares,
+    squares: Vec<f64>,
     /// Carried hidden state, `[batch_size, hidden]`
     state: Panels,
     corpus: Vec<u32>,
     path: Path,
-    pool: Arc<rayon::ThreadPool>,
+    workers: Workers,
+    parts: Parts,
 }
 
 impl CpuBackend {
@@ -108,11 +137,8 @@ impl CpuBackend {
         };
         let Padded { hidden, vocab } = padded;
         let rows = sizes.rows();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("gru-cpu-{index}"))
-            .build()
-            .map_err(|error| Error::Threads { threads, reason: error.to_string() })?;
+        let workers =
+            Workers::new(threads).map_err(|error| Error::Threads { threads, reason: error.to_string() })?;
         let mut backend = Self {
             sizes,
             padded,
@@ -125,11 +151,12 @@ impl CpuBackend {
             activations: Activations::zeros(&sizes, padded)?,
             batch: Batch::new(&sizes),
             gradient: Tensors::zeros(rows, padded)?,
-            squares: Squares::new(rows, padded),
+            squares: vec![0.0; backward::most_tasks(rows, padded)],
             state: Panels::zeros(sizes.batch_size, hidden)?,
             corpus: Vec::new(),
             path,
-            pool: Arc::new(pool),
+            workers,
+            parts: Parts::default(),
         };
         backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()])?;
         Ok(backend)
@@ -157,7 +184,9 @@ impl CpuBackend {
         apply: impl Fn(&mut Self, usize, &Update),
     ) -> Outcome {
         let updates = plan.updates(&self.sizes);
+        let mut turn = Cores::of_machine().take(self.workers.count());
         for index in 0..updates {
+            turn.pass();
             let update = step(self, index);
             if !update.is_finite() {
                 return Outcome { updates: index, stop: Stop::NonFinite };
@@ -180,9 +209,9 @@ impl CpuBackend {
         }
     }
 
-    /// Runs `work` on a thread of the pool, so that the parallel regions inside cost no allocation.
-    fn on_pool<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
-        Arc::clone(&self.pool).install(|| work(self))
+    /// Where the time of the updates went so far.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 }
 
@@ -236,29 +265,22 @@ impl Backend for CpuBackend {
     }
 
     fn run_train(&mut self, plan: &Plan, observer: &mut Observer) -> Result<Outcome, Error> {
-        Ok(self.on_pool(|this| {
-            this.run_updates(
-                plan,
-                observer,
-                |this, index| this.forward_backward(plan, index),
-                |this, index, update| {
-                    let scale = (f64::from(plan.max_grad_norm) / update.gradient_norm).min(1.0);
-                    this.descend((f64::from(plan.learning_rate[index]) * scale) as f32);
-                },
-            )
-        }))
+        let step = |this: &mut Self, index| this.forward_backward(plan, index);
+        let apply = |this: &mut Self, index, update: &Update| {
+            let scale = (f64::from(plan.max_grad_norm) / update.gradient_norm).min(1.0);
+            this.descend((f64::from(plan.learning_rate[index]) * scale) as f32);
+        };
+        Ok(self.run_updates(plan, observer, step, apply))
     }
 
     fn run_evaluate(&mut self, plan: &Plan, observer: &mut Observer) -> Result<Outcome, Error> {
         let tokens = plan.num_steps * self.sizes.batch_size;
-        Ok(self.on_pool(|this| {
-            let step = |this: &mut Self, index| Update {
-                loss_sum: this.forward(plan, index, false),
-                tokens,
-                gradient_norm: 0.0,
-            };
-            this.run_updates(plan, observer, step, |_, _, _| ())
-        }))
+        let step = |this: &mut Self, index| Update {
+            loss_sum: this.forward(plan, index, false),
+            tokens,
+            gradient_norm: 0.0,
+        };
+        Ok(self.run_updates(plan, observer, step, |_, _, _| ()))
     }
 
     fn run_forward(&mut self, ids: &[u32], state: &[f32]) -> Result<Forward, Error> {
@@ -278,7 +300,7 @@ impl Backend for CpuBackend {
     }
 
     fn run_gradient(&mut self, plan: &Plan, gradient: &mut [f32]) -> Result<Update, Error> {
-        let update = self.on_pool(|this| this.forward_backward(plan, 0));
+        let update = self.forward_backward(plan, 0);
         self.gradient.unpack(&self.sizes, gradient);
         // Of W_x only the rows that the batch used were computed.
         let (width, padded) = (self.sizes.hidden_size, self.padded.hidden);

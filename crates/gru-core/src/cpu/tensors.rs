@@ -46,11 +46,6 @@ impl Tensors {
     }
 
     /// The elements of the six tensors in the layout's order.
-    pub fn all(&self) -> [&[f32]; 6] {
-        [&self.w_x, self.w_h.elements(), &self.b, &self.b_q, self.w_y.elements(), &self.b_y]
-    }
-
-    /// The same to write.
     pub fn all_mut(&mut self) -> [&mut [f32]; 6] {
         let Self { w_x, w_h, b, b_q, w_y, b_y } = self;
         [w_x, w_h.elements_mut(), b, b_q, w_y.elements_mut(), b_y]
