@@ -2,6 +2,7 @@
 
 import { flopPerUpdate } from './jobs.mjs';
 import { NetworkRun, overheadOfTrain, updatesOf } from './ours.mjs';
+import { measureParts } from './parts.mjs';
 import { medianPeak } from './peak.mjs';
 import { compareWith, TORCH_PEERS } from './peers.mjs';
 import { summary } from './statistics.mjs';
@@ -30,6 +31,8 @@ export async function measureJob(job, meter, { threads, epochs, repeats, python 
     peaks.push(meter.measure());
   }
   run.dispose();
+  say('the parts of an update');
+  const parts = measureParts(sizesOf(job), threads);
   say(`${epochs} epochs through Network and train() in turns`);
   const overhead = await overheadOfTrain(job, threads, epochs);
   const comparisons = [];
@@ -41,17 +44,14 @@ export async function measureJob(job, meter, { threads, epochs, repeats, python 
   }
 
   const updates = updatesOf(job);
-  const { name, vocabSize, hiddenSize, batchSize, numSteps, corpus } = job;
+  const { name, corpus } = job;
   const secondsPerEpoch = summary(seconds);
   const gflopPerEpoch = (updates * flopPerUpdate(job)) / 1e9;
   const gflopPerSecond = gflopPerEpoch / secondsPerEpoch.median;
   const peak = medianPeak(peaks);
   return {
     name,
-    vocabSize,
-    hiddenSize,
-    batchSize,
-    numSteps,
+    ...sizesOf(job),
     characters: corpus.characters,
     updatesPerEpoch: updates,
     gflopPerEpoch,
@@ -64,8 +64,14 @@ export async function measureJob(job, meter, { threads, epochs, repeats, python 
     shareOfSgemm: peak === null ? null : gflopPerSecond / peak.sgemm,
     shareOfFma: peak === null || peak.fma === null ? null : gflopPerSecond / peak.fma,
     trainOverTime: overhead,
+    parts,
     comparisons,
   };
+}
+
+/** @param {import('./jobs.mjs').Job} job */
+function sizesOf({ vocabSize, hiddenSize, batchSize, numSteps }) {
+  return { vocabSize, hiddenSize, batchSize, numSteps };
 }
 
 /** @typedef {Awaited<ReturnType<typeof measureJob>>} Measurement */

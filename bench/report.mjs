@@ -9,9 +9,10 @@ import { columns, percentOff, range } from './statistics.mjs';
  * @param {string[]} result.notes
  * @param {string} result.flopFormula
  * @param {import('./measure.mjs').Measurement[]} result.jobs
+ * @param {import('./parts.mjs').Scaling} result.scaling
  */
-export function reportOf({ machine, notes, flopFormula, jobs }) {
-  const parts = [describeMachine(machine), speeds(jobs)];
+export function reportOf({ machine, notes, flopFormula, jobs, scaling }) {
+  const parts = [describeMachine(machine), speeds(jobs), ...jobs.map(update), ...scaling.map(scale)];
   for (const job of jobs) {
     if (job.comparisons.length > 0) parts.push(comparison(job));
   }
@@ -23,6 +24,8 @@ export function reportOf({ machine, notes, flopFormula, jobs }) {
       'sgemm peak: square products by the gemm crate, each thread its own; fma peak: multiply-adds on registers',
       'alone; each the median of measurements before, between and after the epochs, in GFLOP/s.',
       'train(): its time over that of Network for the same epochs, in turns, median.',
+      'Parts: time of all threads divided by their number, so that waiting shows as what is missing to the whole;',
+      'the share of the whole is the median of rounds, each against the fma peak measured just before it.',
       ...notes.map((note) => `Note: ${note}.`),
     ].join('\n'),
   );
@@ -54,6 +57,33 @@ function speeds(jobs) {
     percentOff(job.trainOverTime),
   ]);
   return columns([header, ...rows]);
+}
+
+/** @param {import('./measure.mjs').Measurement} job */
+function update({ name, parts }) {
+  const rows = parts.parts.map((part) => [
+    part.name,
+    part.milliseconds.toFixed(2),
+    part.gflopPerSecond?.toFixed(0) ?? '-',
+    share(part.shareOfFma),
+  ]);
+  const { path, milliseconds, gflopPerSecond, shareOfFma } = parts;
+  const best = shareOfFma && `, best round ${share(shareOfFma.best)}`;
+  const total = [`whole update (${path}${best ?? ''})`, milliseconds.toFixed(2), gflopPerSecond.toFixed(0)];
+  const header = [`${name}: part of an update`, 'ms', 'GFLOP/s', 'of fma'];
+  return columns([header, ...rows, [...total, share(shareOfFma?.median ?? null)]]);
+}
+
+/** @param {import('./parts.mjs').Scaling[number]} scaling */
+function scale({ name, rows }) {
+  const lines = rows.map((row) => [
+    String(row[/** @type {keyof import('./parts.mjs').Sizes} */ (name)]),
+    row.milliseconds.toFixed(2),
+    row.gflopPerSecond.toFixed(0),
+    share(row.shareOfFma?.median ?? null),
+    thousands((row.batchSize * row.numSteps * 1000) / row.milliseconds),
+  ]);
+  return columns([[name, 'ms an update', 'GFLOP/s', 'of fma', 'characters/s'], ...lines]);
 }
 
 /** @param {import('./measure.mjs').Measurement} job */

@@ -4,6 +4,7 @@
  *   --job chapter|wide|all   which job (all)
  *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
  *   --threads N              threads of the training, the peak and the peers (all)
+ *   --scaling                also with one size after the other varied around the chapter's
  *   --vs-torch PYTHON        also train with PyTorch, by the Python at this path, in turns with ours
  *   --repeats N              turns with each peer (5)
  *   --json                   the result as JSON on stdout instead of tables
@@ -17,6 +18,7 @@ import { FLOP_FORMULA, JOB_NAMES, makeJob } from './jobs.mjs';
 import { cpuSlug, describeMachine, machineFacts, ROOT, warnings, writeResult } from './machine.mjs';
 import { measureJob } from './measure.mjs';
 import { fail, UsageError, wholeNumber } from './options.mjs';
+import { measureScaling } from './parts.mjs';
 import { PeakMeter } from './peak.mjs';
 import { requireTorch } from './peers.mjs';
 import { reportOf } from './report.mjs';
@@ -27,6 +29,7 @@ function readOptions() {
       job: { type: 'string', default: 'all' },
       epochs: { type: 'string', default: '10' },
       threads: { type: 'string', default: String(native.availableThreads()) },
+      scaling: { type: 'boolean', default: false },
       'vs-torch': { type: 'string' },
       repeats: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
@@ -41,6 +44,7 @@ function readOptions() {
     epochs: wholeNumber('--epochs', values.epochs),
     threads: wholeNumber('--threads', values.threads),
     repeats: wholeNumber('--repeats', values.repeats),
+    scaling: values.scaling,
     python: values['vs-torch'],
     json: values.json,
     results: values.results,
@@ -67,7 +71,8 @@ async function main() {
       "the fma peak was not measured: the pulp crate was built without this processor's instructions",
     );
   }
-  const result = { machine, notes, flopFormula: FLOP_FORMULA, jobs };
+  const scaling = options.scaling ? measureScaling(options.threads, say) : [];
+  const result = { machine, notes, flopFormula: FLOP_FORMULA, jobs, scaling };
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportOf(result));
   const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-cpu.json`);
   writeResult(path, result);

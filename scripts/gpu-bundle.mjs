@@ -84,10 +84,10 @@ function prepare(folder) {
   return node;
 }
 
-/** Builds a target of gru-cuda and returns the path of its executable. */
+/** Builds a target of a crate and returns the path of its executable. */
 function buildExecutable(name, ...args) {
-  const common = ['--release', '--locked', '-p', 'gru-cuda', '--features', 'gpu'];
-  const messages = run('cargo', [...args, ...common, '--message-format=json-render-diagnostics']);
+  const common = ['--release', '--locked', '--message-format=json-render-diagnostics'];
+  const messages = run('cargo', [...args, ...common]);
   const built = messages
     .split('\n')
     .filter(Boolean)
@@ -137,9 +137,12 @@ async function main() {
     throw new Error(`expected Linux on x64 to build on, received ${process.platform} on ${process.arch}`);
   }
   run('npm', ['run', '--silent', 'build']);
+  const cuda = ['-p', 'gru-cuda', '--features', 'gpu'];
   const executables = [
-    ['gpu', buildExecutable('gpu', 'test', '--test', 'gpu', '--no-run')],
-    ['gpu_timing', buildExecutable('gpu_timing', 'build', '--example', 'gpu_timing')],
+    ['gpu', buildExecutable('gpu', 'test', ...cuda, '--test', 'gpu', '--no-run')],
+    ['gpu_timing', buildExecutable('gpu_timing', 'build', ...cuda, '--example', 'gpu_timing')],
+    ['cpu', buildExecutable('cpu', 'test', '-p', 'gru-core', '--test', 'cpu', '--no-run')],
+    ['update_parts', buildExecutable('update_parts', 'build', '-p', 'gru-core', '--example', 'update_parts')],
   ];
   // They load the addon, which is there from here on.
   const { machineFacts } = await import('../bench/machine.mjs');

@@ -79,6 +79,14 @@ export function fakeBundle({
     'tests/gpu',
     `#!/bin/sh\ncase "$*" in *--list*) printf 'a: test\\nb::c: test\\n';; *) ${tests};; esac\n`,
   );
+  write(
+    'tests/cpu',
+    `#!/bin/sh\ncase "$*" in *--list*) printf 'a: test\\nb::c: test\\n';; *) ${ALL_TESTS};; esac\n`,
+  );
+  write(
+    'tests/update_parts',
+    `#!/bin/sh\necho '{"path":"avx2","threads":'$1',"milliseconds":[27.2,25.04],"fma":[200,201]}'\n`,
+  );
   const names = 'openSeconds contextSeconds moduleSeconds firstEpochSeconds epochSeconds updateMicroseconds';
   const times = Object.fromEntries(names.split(' ').map((name) => [name, 0.01]));
   write('tests/gpu_timing', `#!/bin/sh\necho '${JSON.stringify(times)}'\n`);

@@ -166,7 +166,9 @@ describe.concurrent('whole runs', () => {
     expect(parts.conformance.tests.map(({ name }: { name: string }) => name)).toEqual(['a', 'b::c']);
     expect(parts.chapter.figure).toContain('training loop 1 s adjacent');
     expect(parts.pytorch.modes[0].ratio).toBeCloseTo(2);
-    expect(stdout).toMatch(/\npart +result +key figure\n(?:.+\n){6}$/);
+    expect(parts.cpu.figure).toContain('2 of 2 tests passed, avx2 with 2 threads 25.0 ms an update');
+    expect(parts.cpu.speeds[0].path).toBe('avx2');
+    expect(stdout).toMatch(/\npart +result +key figure\n(?:.+\n){7}$/);
   });
 
   test('one test fails: 1', async () => {
@@ -190,9 +192,11 @@ describe.concurrent('whole runs', () => {
     });
   });
 
-  test('no device: 4, and every part says so', async () => {
+  test('no device: 4, and every part says so, but for the processor', async () => {
     const { code, results } = await check(fakeBundle({ cuda: ABSENT }));
-    expect(new Set(Object.values(results))).toEqual(new Set(['no device']));
+    const { cpu, ...others } = results;
+    expect(new Set(Object.values(others))).toEqual(new Set(['no device']));
+    expect(cpu).toBe('passed');
     expect(code).toBe(4);
   });
 

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chapter } from './chapter.mjs';
+import { cpu } from './cpu.mjs';
 import { machine } from './machine.mjs';
 import { conformance, pytorch, sanitizer, timing } from './parts.mjs';
 import { stopAll } from './processes.mjs';
@@ -31,7 +32,7 @@ import { EXIT, exitCode, LIMITS, table } from './verdict.mjs';
  * @property {{ device: 'present' | 'absent' | 'broken', epochSeconds?: number }} facts what later parts need to know
  */
 
-const PARTS = { machine, conformance, timing, chapter, sanitizer, pytorch };
+const PARTS = { machine, conformance, timing, chapter, cpu, sanitizer, pytorch };
 const NAMES = Object.keys(PARTS);
 const SIGNALS = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143 });
 

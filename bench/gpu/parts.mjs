@@ -21,24 +21,28 @@ const LIST_SECONDS = 10;
  */
 export async function conformance({ bundle, folder, left, facts }) {
   const binary = join(bundle, 'tests/gpu');
-  const options = { cwd: folder };
-  const list = await run(binary, ['--list', '--format', 'terse'], {
-    ...options,
-    seconds: Math.min(LIST_SECONDS, left()),
-  });
-  const names = listedTests(list.stdout);
-  if (failureOf(list) !== undefined || names.length === 0) {
-    const reason = `list of tests: ${failureOf(list) ?? 'it is empty'}`;
-    return { result: 'failed', reason, output: tail(list) };
-  }
-  if (facts.device === 'absent') {
-    const tests = names.map((name) => ({ name, result: 'no device' }));
-    return { result: 'no device', figure: `${names.length} tests listed`, tests };
-  }
+  if (facts.device !== 'absent') return runTests(binary, folder, left);
+  const { names, problem } = await listTests(binary, folder, left);
+  if (problem) return problem;
+  const tests = names.map((name) => ({ name, result: 'no device' }));
+  return { result: 'no device', figure: `${names.length} tests listed`, tests };
+}
+
+/**
+ * Lists the tests of a binary and runs them one after the other.
+ *
+ * @param {string} binary
+ * @param {string} folder
+ * @param {() => number} left
+ * @param {readonly string[]} filter which tests
+ */
+export async function runTests(binary, folder, left, filter = []) {
+  const { names, problem } = await listTests(binary, folder, left, filter);
+  if (problem) return problem;
   /** @type {{ line: string, seconds: number }[]} */
   const lines = [];
-  const finished = await run(binary, ['--test-threads=1', '--color=never'], {
-    ...options,
+  const finished = await run(binary, ['--test-threads=1', '--color=never', ...filter], {
+    cwd: folder,
     seconds: left(),
     onLine: (line, seconds) => lines.push({ line, seconds }),
   });
@@ -55,6 +59,21 @@ export async function conformance({ bundle, folder, left, facts }) {
     tests,
     output: tail(finished),
   };
+}
+
+/**
+ * @param {string} binary
+ * @param {string} folder
+ * @param {() => number} left
+ * @param {readonly string[]} filter
+ */
+async function listTests(binary, folder, left, filter = []) {
+  const seconds = Math.min(LIST_SECONDS, left());
+  const list = await run(binary, ['--list', '--format', 'terse', ...filter], { cwd: folder, seconds });
+  const names = listedTests(list.stdout);
+  if (failureOf(list) === undefined && names.length > 0) return { names };
+  const reason = `list of tests: ${failureOf(list) ?? 'it is empty'}`;
+  return { names, problem: { result: 'failed', reason, output: tail(list) } };
 }
 
 /** Numbers that the program gpu_timing has to print. */
