@@ -1,6 +1,6 @@
 //! The forward pass: gather and recurrence by lanes, then projection and loss by blocks of rows.
 
-use super::functions::{sigmoid, tanh};
+use super::functions::{Arithmetic, Loop, run, sigmoid, tanh};
 use super::kernel::{Path, prefetch};
 use super::loss::Rows;
 use super::memory::{LINE, Panels, Shared};
@@ -150,18 +150,13 @@ impl CpuBackend {
         let output = Output { path, parameters, h, logits, lanes };
         workers.each(tasks, |task| {
             let own = share(rows, tasks, task);
-            let mut block = Rows::new(logits, vocab, own.clone());
+            let targets = &batch.targets[own.clone()];
             // SAFETY: each task computes rows of its own, and nobody writes `h`.
             unsafe {
+                let losses = losses.take(own.clone());
+                let mut block = Rows::new((logits, vocab), own.clone(), targets, losses, gradients);
                 parts.time(Part::Projection, || output.project(own.clone(), &mut block));
-                let (targets, losses) = (&batch.targets[own.clone()], losses.take(own.clone()));
-                parts.time(Part::Loss, || {
-                    vectorised(
-                        path,
-                        #[inline(always)]
-                        || block.cross_entropy(targets, losses, gradients),
-                    );
-                });
+                parts.time(Part::Loss, || run(path, block));
                 if gradients {
                     parts.time(Part::StateGradient, || output.send_back(own, dh, &transposed.w_y));
                 }
@@ -186,15 +181,14 @@ impl CpuBackend {
             for unit in 0..hidden / LINE {
                 let own = unit * LINE..(unit + 1) * LINE;
                 let lines = GateLines {
+                    parameters,
+                    unit,
+                    ids: std::slice::from_ref(id),
                     gates: [&mut *r, &mut *z, &mut *q, &mut *n].map(|gate| &mut gate[own.clone()]),
                     before: &before[own.clone()],
                     after: &mut after[own.clone()],
                 };
-                vectorised(
-                    path,
-                    #[inline(always)]
-                    || lines.compute(parameters, unit, std::slice::from_ref(id)),
-                );
+                run(path, lines);
             }
             row.copy_from_slice(&parameters.b_y);
             path.row(&mut row, &after, LINE, parameters.w_y.elements());
@@ -243,15 +237,14 @@ impl Recurrence<'_> {
                     gates.add_product(path, panel, before.clone(), left, parameters.w_h.panel(panel));
                 }
                 let lines = GateLines {
+                    parameters,
+                    unit,
+                    ids,
                     gates: [0, 1, 2, 3].map(|gate| gates.lines(gate * units + unit, before.clone())),
                     before: h.read(unit, before.clone()),
                     after: h.lines(unit, after.clone()),
                 };
-                vectorised(
-                    path,
-                    #[inline(always)]
-                    || lines.compute(parameters, unit, ids),
-                );
+                run(path, lines);
             }
         }
     }
@@ -311,17 +304,22 @@ impl Output<'_> {
     }
 }
 
-/// One panel of units of some rows.
+/// One panel of units of some rows of one step.
 struct GateLines<'a> {
+    parameters: &'a Tensors,
+    unit: usize,
+    /// Character of each row.
+    ids: &'a [u32],
     /// `h W_h` of r, z and q, which become r, z, q, n.
     gates: [&'a mut [f32]; 4],
     before: &'a [f32],
     after: &'a mut [f32],
 }
 
-impl GateLines<'_> {
+impl Loop for GateLines<'_> {
     #[inline(always)]
-    fn compute(self, parameters: &Tensors, unit: usize, ids: &[u32]) {
+    fn run<A: Arithmetic>(self) {
+        let Self { parameters, unit, ids, .. } = self;
         let hidden = parameters.b_q.len();
         let line = |values: &[f32], at: usize| -> [f32; LINE] {
             let mut line = [0.0; LINE];
@@ -339,8 +337,8 @@ impl GateLines<'_> {
         for ((&id, r), z) in rows {
             let (x_r, x_z) = (input(id, 0), input(id, 1));
             for j in 0..LINE {
-                r[j] = sigmoid(x_r[j] + r[j] + b_r[j]);
-                z[j] = sigmoid(x_z[j] + z[j] + b_z[j]);
+                r[j] = sigmoid::<A>(x_r[j] + r[j] + b_r[j]);
+                z[j] = sigmoid::<A>(x_z[j] + z[j] + b_z[j]);
             }
         }
         let gates = r.chunks_exact(LINE).zip(z.chunks_exact(LINE)).zip(q.chunks_exact_mut(LINE));
@@ -350,8 +348,8 @@ impl GateLines<'_> {
             let x_n = input(id, 2);
             for j in 0..LINE {
                 q[j] += b_q[j];
-                n[j] = tanh(x_n[j] + r[j] * q[j] + b_n[j]);
-                after[j] = z[j] * before[j] + (1.0 - z[j]) * n[j];
+                n[j] = tanh::<A>(A::mul_add(r[j], q[j], x_n[j] + b_n[j]));
+                after[j] = A::mul_add(z[j], before[j] - n[j], n[j]);
             }
         }
     }
