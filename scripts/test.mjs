@@ -46,10 +46,16 @@ function sanitizedTests() {
   return cargo('sanitized', ['-p', 'gru-cuda-emulator', '--features', 'sanitize'], skipped);
 }
 
+/** The protocol of the worker threads under the model checker, which tries every order of events: a minute or two. */
+function modelTests() {
+  const packages = ['-p', 'gru-core', '--lib', '--release', '--target-dir', 'target/model'];
+  return cargo('model', packages, ['model::'], { RUSTFLAGS: '--cfg loom' });
+}
+
 /** Runs cargo's tests, counted from the closing line of each of its runners. */
-function cargo(name, packages, options) {
+function cargo(name, packages, options, env = {}) {
   const args = ['test', ...packages, '--locked', '--no-fail-fast', '--', ...options];
-  const { code, stdout } = run('cargo', args, { capture: true });
+  const { code, stdout } = run('cargo', args, { capture: true, env });
   process.stdout.write(stdout);
   const counts = { name, code, passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of stdout.matchAll(
@@ -98,6 +104,7 @@ if (run('npm', ['run', '--silent', 'build']).code !== 0) {
 const runners = [cargoTests(), vitestTests()];
 // The sanitizers' libraries are those of gcc on Linux.
 if (process.platform === 'linux') runners.push(sanitizedTests());
+if (long) runners.push(modelTests());
 const problems = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const runner of runners) {

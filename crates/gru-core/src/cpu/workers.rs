@@ -9,17 +9,52 @@
 //! seen by the caller, who goes on when the gate is closed and nobody is inside.
 
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::{Arc, PoisonError};
+use sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Builder, JoinHandle, Mutex, Ordering, Thread, UnsafeCell, current,
+    park,
+};
+
+/// What the protocol is built of.
+#[cfg(not(loom))]
+mod sync {
+    pub use std::sync::Mutex;
+    pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+    pub use std::thread::{Builder, JoinHandle, Thread, current, park};
+
+    /// std's, with the face of the model checker's.
+    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+            read(self.0.get())
+        }
+
+        pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+            write(self.0.get())
+        }
+    }
+}
+
+/// The same, as the model checker sees it: every order of events, every value that a load may give.
+#[cfg(loom)]
+mod sync {
+    pub use loom::cell::UnsafeCell;
+    pub use loom::sync::Mutex;
+    pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+    pub use loom::thread::{Builder, JoinHandle, Thread, current, park};
+}
 
 /// Turns of the loop that waits awake: tens of microseconds.
-const SPINS: u32 = 1000;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 1000 };
 
 /// The gate's bits: workers inside, then OPEN, then the number of the region.
 const INSIDE: u64 = 0xffff;
@@ -29,6 +64,7 @@ const REGION: u64 = 1 << 17;
 type Panic = Box<dyn Any + Send>;
 
 /// What the caller lets the others do.
+#[derive(Clone)]
 struct Region {
     /// Lives until the caller has seen the gate closed and empty.
     work: NonNull<dyn Fn(usize) + Sync>,
@@ -84,10 +120,10 @@ impl Shared {
                 continue;
             }
             // SAFETY: inside the gate, the region is the caller's and is not written.
-            let Some(Region { work, tasks, caller }) = (unsafe { &*self.region.get() }) else { return };
-            let caller = caller.clone();
+            let region = self.region.with(|region| unsafe { (*region).clone() });
+            let Some(Region { work, tasks, caller }) = region else { return };
             // SAFETY: the caller keeps the work alive while somebody is inside.
-            self.run(unsafe { work.as_ref() }, *tasks);
+            self.run(unsafe { work.as_ref() }, tasks);
             let before = self.gate.fetch_sub(1, Ordering::Release);
             if before & (OPEN | INSIDE) == 1 {
                 caller.unpark();
@@ -108,7 +144,7 @@ fn wait_for<T>(mut value: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = value() {
             return value;
         }
-        thread::park();
+        park();
     }
 }
 
@@ -134,7 +170,7 @@ impl Workers {
         let mut workers = Self { shared: Arc::new(shared), threads: Vec::with_capacity(threads) };
         for index in 1..threads {
             let shared = Arc::clone(&workers.shared);
-            let named = thread::Builder::new().name(format!("gru-cpu-{index}"));
+            let named = Builder::new().name(format!("gru-cpu-{index}"));
             workers.threads.push(named.spawn(move || shared.serve())?);
         }
         Ok(workers)
@@ -158,11 +194,10 @@ impl Workers {
         // SAFETY: only the lifetime changes; nobody uses the work after this function, which waits for all inside.
         let lasting =
             unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
+        let region = Some(Region { work: lasting.into(), tasks, caller: current() });
         // SAFETY: the gate is closed and nobody inside, since the last region ended so; `self` is borrowed
         // exclusively, so nobody opens another one.
-        unsafe {
-            *shared.region.get() = Some(Region { work: lasting.into(), tasks, caller: thread::current() })
-        };
+        shared.region.with_mut(|place| unsafe { *place = region });
         shared.next.store(0, Ordering::Relaxed);
         shared.gate.fetch_add(REGION + OPEN, Ordering::Release);
         self.threads.iter().for_each(|worker| worker.thread().unpark());
@@ -236,10 +271,40 @@ impl<'a, T> Pieces<'a, T> {
     }
 }
 
-#[cfg(test)]
+/// Every order of events of a caller and two workers, `npm run test:model`.
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+
+    #[test]
+    fn what_tasks_write_is_seen_by_the_caller_and_by_later_tasks() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let mut workers = Workers::new(3).unwrap();
+            let cells: Vec<UnsafeCell<u32>> = (0..2).map(|_| UnsafeCell::new(0)).collect();
+            struct Cells(Vec<UnsafeCell<u32>>);
+            // SAFETY: each task has a cell of its own, which is what is checked here.
+            unsafe impl Sync for Cells {}
+            let cells = Cells(cells);
+            for region in 0..2 {
+                let cells = &cells;
+                // SAFETY: as above.
+                workers.each(2, |task| cells.0[(task + region) % 2].with_mut(|cell| unsafe { *cell += 1 }));
+            }
+            for cell in &cells.0 {
+                // SAFETY: no region is open.
+                assert_eq!(cell.with(|cell| unsafe { *cell }), 2);
+            }
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::Barrier;
+    use std::thread;
     use std::time::{Duration, Instant};
 
     #[test]
