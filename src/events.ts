@@ -39,8 +39,8 @@ export interface StartEvent {
   };
   /** `cpu` or `cuda:N`. */
   device: string;
-  /** Where the CPU does the arithmetic, the instructions that its products use: `avx2` or `portable`. */
-  cpuPath?: string;
+  /** Where the CPU does the arithmetic, the instructions that its products use. */
+  cpuPath?: 'portable' | 'avx2' | 'avx512' | 'neon';
   /** The GPU, where one does the arithmetic. */
   gpu?: Gpu;
   /** Number of trained parameters. */

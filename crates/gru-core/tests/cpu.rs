@@ -67,6 +67,23 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+/// Whatever the machine: scripts/emulated-paths.mjs compares the printed digests of machines.
+#[test]
+fn paths_with_fused_multiply_add_give_the_same_bits() {
+    let sizes =
+        Sizes { vocab_size: 131, hidden_size: 70, batch_size: 33, num_steps: 9, candidate_bias: true };
+    let paths: Vec<Path> = Path::available().into_iter().filter(|path| *path != Path::Portable).collect();
+    let results: Vec<Vec<u64>> = paths.iter().map(|path| trained(2, sizes, *path)).collect();
+    for (path, result) in paths.iter().zip(&results) {
+        assert!(*result == results[0], "{} and {}", path.name(), paths[0].name());
+        // The reports are left out: the logarithm in a loss is the system's.
+        let parameters = &result[12..];
+        let digest =
+            parameters.iter().fold(0u64, |digest, bits| digest.rotate_left(5).wrapping_mul(3) ^ bits);
+        println!("digest of {}: {digest:016x}", path.name());
+    }
+}
+
 #[test]
 fn a_run_stops_right_after_the_update_that_the_observer_stopped_at() {
     let sizes = Sizes { vocab_size: 5, hidden_size: 3, batch_size: 2, num_steps: 2, candidate_bias: false };

@@ -26,11 +26,11 @@ pub fn path() -> Result<Path> {
     })
 }
 
-/// The instructions that the CPU backend's products use here: `portable` or `avx2`. The environment variable
-/// `GRU_NATIVE_CPU` forces one.
+/// The instructions that the CPU backend's products use here, the fastest of the machine: `portable`, `avx2`,
+/// `avx512` or `neon`. The environment variable `GRU_NATIVE_CPU` forces one. All but `portable` give the same bits.
 ///
 /// @throws code `GRU_USAGE` where it names one that is not here.
-#[napi(catch_unwind, ts_return_type = "'portable' | 'avx2'")]
+#[napi(catch_unwind, ts_return_type = "'portable' | 'avx2' | 'avx512' | 'neon'")]
 pub fn cpu_path() -> Result<&'static str> {
     Ok(path()?.name())
 }

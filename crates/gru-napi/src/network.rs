@@ -247,7 +247,7 @@ impl Network {
     }
 
     /// The instructions that the products use where the CPU does the arithmetic; null where it does not.
-    #[napi(getter, catch_unwind, ts_return_type = "'portable' | 'avx2' | null")]
+    #[napi(getter, catch_unwind, ts_return_type = "'portable' | 'avx2' | 'avx512' | 'neon' | null")]
     pub fn cpu_path(&self) -> Option<&'static str> {
         self.gpu.is_none().then(|| self.path.name())
     }

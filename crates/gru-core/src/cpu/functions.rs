@@ -39,16 +39,16 @@ pub trait Loop {
     fn run<A: Arithmetic>(self);
 }
 
-/// Runs a loop with the path's arithmetic, compiled for its vector instructions.
+/// Runs a loop with the path's arithmetic, compiled for the machine's vector instructions.
 #[inline(always)]
 pub fn run(path: Path, work: impl Loop) {
-    match path {
-        Path::Portable => work.run::<Separate>(),
-        #[cfg(target_arch = "x86_64")]
-        Path::Avx2 => pulp::Arch::new().dispatch(
+    if path == Path::Portable {
+        work.run::<Separate>();
+    } else {
+        pulp::Arch::new().dispatch(
             #[inline(always)]
             || work.run::<Fused>(),
-        ),
+        );
     }
 }
 

@@ -9,6 +9,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use super::memory::LINE;
@@ -21,6 +25,12 @@ pub enum Path {
     /// AVX2 with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// The first of the AVX-512 extensions, `avx512f`.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// What every 64-bit Arm machine has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 /// How A lies: element (row i of the tile, k) is at `(k / LINE) * block + i * LINE + k % LINE`, or transposed at
@@ -36,24 +46,28 @@ pub enum Left {
     Across,
 }
 
-/// Most rows of a tile, on any path.
-pub const MAX_ROWS: usize = 6;
-
 impl Path {
     /// The fastest path of this machine.
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            return Self::Avx2;
-        }
-        Self::Portable
+        Self::available().last().copied().unwrap_or(Self::Portable)
     }
 
-    /// Every path that this machine can run.
+    /// Every path that this machine can run, the slowest first.
     pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "there are architectures with one path")]
         let mut paths = vec![Self::Portable];
-        if Self::detect() != Self::Portable {
-            paths.push(Self::detect());
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                paths.push(Self::Avx2);
+            }
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                paths.push(Self::Avx512);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            paths.push(Self::Neon);
         }
         paths
     }
@@ -64,11 +78,38 @@ impl Path {
             Self::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
         }
     }
 
-    /// `to += left right` for a tile of C: `to` holds its rows, [`LINE`] elements each, at most [`MAX_ROWS`] of
-    /// them; `right` is a panel's rows of B, [`LINE`] elements for each k. Along K only whole lines are allowed
+    /// Most rows of a tile: as many as have their sums in registers.
+    pub fn max_rows(self) -> usize {
+        match self {
+            Self::Portable => 6,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::MAX_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::MAX_ROWS,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::MAX_ROWS,
+        }
+    }
+
+    /// Cuts `rows` into tiles of at most [`Path::max_rows`] rows whose sizes differ by at most one: (first, rows) of
+    /// each.
+    pub fn tiles(self, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+        let count = rows.div_ceil(self.max_rows());
+        (0..count).map(move |tile| {
+            let first = tile * rows / count;
+            (first, (tile + 1) * rows / count - first)
+        })
+    }
+
+    /// `to += left right` for a tile of C: `to` holds its rows, [`LINE`] elements each, at most [`Path::max_rows`]
+    /// of them; `right` is a panel's rows of B, [`LINE`] elements for each k. Along K only whole lines are allowed
     /// with [`Left::Along`].
     ///
     /// # Safety
@@ -76,7 +117,7 @@ impl Path {
     /// writes them meanwhile.
     #[inline]
     pub unsafe fn tile(self, to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
-        debug_assert!((1..=MAX_ROWS).contains(&(to.len() / LINE)));
+        debug_assert!((1..=self.max_rows()).contains(&(to.len() / LINE)));
         debug_assert!(matches!(how, Left::Across) || right.len().is_multiple_of(LINE * LINE));
         // SAFETY: the caller's promise; a backend is made only on a path that the machine has.
         unsafe {
@@ -84,6 +125,10 @@ impl Path {
                 Self::Portable => portable::tile(to, left, how, right),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => avx2::tile(to, left, how, right),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => avx512::tile(to, left, how, right),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => neon::tile(to, left, how, right),
             }
         }
     }
@@ -111,6 +156,10 @@ impl Path {
                     }
                     #[cfg(target_arch = "x86_64")]
                     Self::Avx2 => avx2::row(to, left.as_ptr(), block, right),
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx512 => avx512::row(to, left.as_ptr(), block, right),
+                    #[cfg(target_arch = "aarch64")]
+                    Self::Neon => neon::row(to, left.as_ptr(), block, right),
                 }
             }
         }
@@ -134,29 +183,22 @@ pub fn prefetch(element: &f32) {
     let _ = element;
 }
 
-/// Cuts `rows` into tiles of at most [`MAX_ROWS`] rows whose sizes differ by at most one: (first, rows) of each.
-pub fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = rows.div_ceil(MAX_ROWS);
-    (0..count).map(move |tile| {
-        let first = tile * rows / count;
-        (first, (tile + 1) * rows / count - first)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tiles_cover_every_row_once() {
-        for rows in 1..200 {
-            let mut next = 0;
-            for (first, rows) in tiles(rows) {
-                assert_eq!(first, next);
-                assert!((1..=MAX_ROWS).contains(&rows));
-                next += rows;
+        for path in Path::available() {
+            for rows in 1..200 {
+                let mut next = 0;
+                for (first, rows) in path.tiles(rows) {
+                    assert_eq!(first, next);
+                    assert!((1..=path.max_rows()).contains(&rows));
+                    next += rows;
+                }
+                assert_eq!(next, rows);
             }
-            assert_eq!(next, rows);
         }
     }
 
@@ -188,11 +230,14 @@ mod tests {
         }
     }
 
+    /// Near the exact sum, and with the very bits of one chain of fused multiply-adds: so any two paths but the
+    /// portable one have the same bits, be they of one machine or of two.
     #[test]
     fn every_path_computes_every_tile() {
-        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 64.0;
+        // Hardly a product of two of these is exact in f32: a chain that rounds anywhere else has other bits.
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 63.0;
         for path in Path::available() {
-            for rows in 1..=MAX_ROWS {
+            for rows in 1..=path.max_rows() {
                 for depth in [0, 16, 48, 160] {
                     let block = (rows + 3) * LINE;
                     for how in [Left::Along { block }, Left::Across] {
@@ -208,10 +253,17 @@ mod tests {
                             let products = (0..depth)
                                 .map(|k| f64::from(at(&left, how, i, k)) * f64::from(right[k * LINE + j]));
                             let exact = f64::from(before[index]) + products.sum::<f64>();
+                            let what = format!("{path:?}, {rows} rows, {depth} deep, {i} {j}");
                             assert!(
                                 (f64::from(*computed) - exact).abs() < 1e-4,
-                                "{path:?}, {rows} rows, {depth} deep, {i} {j}: {computed} for {exact}"
+                                "{what}: {computed} for {exact}"
                             );
+                            if path != Path::Portable {
+                                let chain = (0..depth).fold(before[index], |sum, k| {
+                                    at(&left, how, i, k).mul_add(right[k * LINE + j], sum)
+                                });
+                                assert_eq!(computed.to_bits(), chain.to_bits(), "{what}");
+                            }
                         }
                     }
                 }

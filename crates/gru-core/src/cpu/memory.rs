@@ -1,6 +1,6 @@
 //! Memory of the CPU backend: buffers aligned to cache lines, matrices in panels, and their products.
 
-use super::kernel::{Left, Path, tiles};
+use super::kernel::{Left, Path};
 use crate::backend::Error;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
@@ -72,7 +72,7 @@ impl Panels {
 
     /// Zeros for a left factor: a tile reads a few lines at the same rows of many panels, and a pitch of whole
     /// pages would send all of them to the same few places of the cache. So panels lie 8 lines beside each other
-    /// there, which is more than a tile has rows.
+    /// there, which spreads tiles of 6 rows and of 16 alike.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -212,7 +212,7 @@ impl<'a> Shared<'a> {
         let how = Left::Along { block: left.pitch * LINE };
         // A piece of `right` stays in the first cache while the tiles pass over it.
         for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
-            for (first, count) in tiles(rows.len()) {
+            for (first, count) in path.tiles(rows.len()) {
                 let first = rows.start + first;
                 // SAFETY: rows and panels were checked; the caller promises the rest.
                 unsafe {
@@ -242,7 +242,7 @@ impl<'a> Shared<'a> {
         for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
             for units in 0..left.panels {
                 let from = left.line(units, rows.start + piece * DEPTH);
-                for (first, count) in tiles(LINE) {
+                for (first, count) in path.tiles(LINE) {
                     // SAFETY: rows and panels were checked; the caller promises the rest.
                     unsafe {
                         let to = self.lines(panel, units * LINE + first..units * LINE + first + count);

@@ -2,10 +2,13 @@
 //! sixteen registers. A line of two loads and six broadcasts feeds twelve multiply-adds, which bound it.
 
 use super::super::memory::LINE;
-use super::{Left, MAX_ROWS};
+use super::Left;
 use std::arch::x86_64::{
     __m256, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
+
+/// See [`super::Path::max_rows`].
+pub const MAX_ROWS: usize = 6;
 
 /// See [`super::Path::tile`].
 ///
