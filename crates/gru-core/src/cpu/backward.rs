@@ -138,8 +138,7 @@ impl Gradient<'_> {
         unsafe {
             let dlogits = logits.read(panel, 0..rows);
             sum_rows(path, dlogits, bias);
-            w_y.all_lines(panel).fill(0.0);
-            w_y.add_product_of_transposed(path, panel, (h, lanes..rows + lanes), dlogits);
+            w_y.product_of_transposed(path, panel, (h, lanes..rows + lanes), dlogits);
             sum_of_squares(path, w_y.all_lines(panel)) + sum_of_squares(path, bias)
         }
     }
@@ -149,8 +148,7 @@ impl Gradient<'_> {
         let Self { path, h, gates, rows, .. } = *self;
         // SAFETY: the caller's promise.
         unsafe {
-            w_h.all_lines(panel).fill(0.0);
-            w_h.add_product_of_transposed(path, panel, (h, 0..rows), gates.read(panel, 0..rows));
+            w_h.product_of_transposed(path, panel, (h, 0..rows), gates.read(panel, 0..rows));
             sum_of_squares(path, w_h.all_lines(panel))
         }
     }
@@ -219,7 +217,7 @@ impl Bptt<'_> {
             unsafe {
                 if !is_last {
                     let dq = (gates, lanes, 0..3 * units);
-                    dh.add_product(path, unit, rows.clone(), dq, w_h.panel(unit));
+                    dh.product(path, (unit, rows.clone()), None, dq, w_h.panel(unit));
                 }
                 let lines = GateLines {
                     gates: [0, 1, 2, 3].map(|gate| gates.lines(gate * units + unit, rows.clone())),

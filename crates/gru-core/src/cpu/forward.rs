@@ -3,7 +3,7 @@
 use super::functions::{Arithmetic, Loop, run, sigmoid, tanh};
 use super::kernel::{Path, prefetch};
 use super::loss::Rows;
-use super::memory::{LINE, Panels, Shared};
+use super::memory::{LINE, Panels, Shared, ZEROS};
 use super::parts::Part;
 use super::tensors::{Padded, Tensors};
 use super::workers::Pieces;
@@ -232,9 +232,8 @@ impl Recurrence<'_> {
                     for &id in ids {
                         prefetch(&parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
                     }
-                    gates.lines(panel, before.clone()).fill(0.0);
-                    let left = (h, 0, 0..units);
-                    gates.add_product(path, panel, before.clone(), left, parameters.w_h.panel(panel));
+                    let (to, w_h) = ((panel, before.clone()), parameters.w_h.panel(panel));
+                    gates.product(path, to, Some(&ZEROS), (h, 0, 0..units), w_h);
                 }
                 let lines = GateLines {
                     parameters,
@@ -271,14 +270,11 @@ impl Output<'_> {
     unsafe fn project(&self, rows: Range<usize>, block: &mut Rows) {
         let Self { path, parameters, h, logits, lanes } = *self;
         let units = parameters.b_q.len() / LINE;
-        for (panel, bias) in parameters.b_y.chunks_exact(LINE).enumerate() {
+        for (panel, bias) in parameters.b_y.as_chunks().0.iter().enumerate() {
             // SAFETY: the caller's promise; each panel is held through one slice at a time.
             unsafe {
-                for line in logits.lines(panel, rows.clone()).chunks_exact_mut(LINE) {
-                    line.copy_from_slice(bias);
-                }
-                let left = (h, lanes, 0..units);
-                logits.add_product(path, panel, rows.clone(), left, parameters.w_y.panel(panel));
+                let (to, w_y) = ((panel, rows.clone()), parameters.w_y.panel(panel));
+                logits.product(path, to, Some(bias), (h, lanes, 0..units), w_y);
                 vectorised(
                     path,
                     #[inline(always)]
@@ -297,8 +293,8 @@ impl Output<'_> {
         for panel in 0..w_y.panels() {
             // SAFETY: the caller's promise.
             unsafe {
-                dh.lines(panel, rows.clone()).fill(0.0);
-                dh.add_product(self.path, panel, rows.clone(), (self.logits, 0, 0..vocab), w_y.panel(panel));
+                let (to, dlogits) = ((panel, rows.clone()), (self.logits, 0, 0..vocab));
+                dh.product(self.path, to, Some(&ZEROS), dlogits, w_y.panel(panel));
             }
         }
     }

@@ -46,6 +46,9 @@ pub enum Left {
     Across,
 }
 
+/// What a tile's sums start from: a line that is the same for every row, or what the tile holds.
+pub type Start<'a> = Option<&'a [f32; LINE]>;
+
 impl Path {
     /// The fastest path of this machine.
     pub fn detect() -> Self {
@@ -108,27 +111,27 @@ impl Path {
         })
     }
 
-    /// `to += left right` for a tile of C: `to` holds its rows, [`LINE`] elements each, at most [`Path::max_rows`]
-    /// of them; `right` is a panel's rows of B, [`LINE`] elements for each k. Along K only whole lines are allowed
+    /// `to = start + left right` for a tile of C: `to` holds its rows, [`LINE`] elements each, at most
+    /// [`Path::max_rows`] of them; `right` is a panel's rows of B, [`LINE`] elements for each k. Along K only whole lines are allowed
     /// with [`Left::Along`].
     ///
     /// # Safety
     /// The machine has this path. `left` points to every element that `how` names for those rows and lines; nobody
     /// writes them meanwhile.
     #[inline]
-    pub unsafe fn tile(self, to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+    pub unsafe fn tile(self, to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
         debug_assert!((1..=self.max_rows()).contains(&(to.len() / LINE)));
         debug_assert!(matches!(how, Left::Across) || right.len().is_multiple_of(LINE * LINE));
         // SAFETY: the caller's promise; a backend is made only on a path that the machine has.
         unsafe {
             match self {
-                Self::Portable => portable::tile(to, left, how, right),
+                Self::Portable => portable::tile(to, start, left, how, right),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2::tile(to, left, how, right),
+                Self::Avx2 => avx2::tile(to, start, left, how, right),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => avx512::tile(to, left, how, right),
+                Self::Avx512 => avx512::tile(to, start, left, how, right),
                 #[cfg(target_arch = "aarch64")]
-                Self::Neon => neon::tile(to, left, how, right),
+                Self::Neon => neon::tile(to, start, left, how, right),
             }
         }
     }
@@ -151,7 +154,7 @@ impl Path {
                 match self {
                     Self::Portable => {
                         for (to, right) in to.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
-                            portable::tile(to, left.as_ptr(), Left::Along { block }, right);
+                            portable::tile(to, None, left.as_ptr(), Left::Along { block }, right);
                         }
                     }
                     #[cfg(target_arch = "x86_64")]
@@ -223,7 +226,7 @@ mod tests {
                 path.row(&mut row, &left, block, &right);
                 for (to, right) in by_tiles.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
                     // SAFETY: `left` holds `depth` elements in blocks of two lines.
-                    unsafe { path.tile(to, left.as_ptr(), Left::Along { block }, right) };
+                    unsafe { path.tile(to, None, left.as_ptr(), Left::Along { block }, right) };
                 }
                 assert_eq!(row, by_tiles, "{path:?}, {panels} panels, {depth} deep");
             }
@@ -244,10 +247,13 @@ mod tests {
                         let depth = if matches!(how, Left::Across) { depth + 5 } else { depth };
                         let left: Vec<f32> = (0..depth * block.max(LINE) + 99).map(value).collect();
                         let right: Vec<f32> = (0..depth * LINE).map(|i| value(i + 7)).collect();
-                        let mut to: Vec<f32> = (0..rows * LINE).map(|i| value(i + 3)).collect();
-                        let before = to.clone();
+                        let mut before: Vec<f32> = (0..rows * LINE).map(|i| value(i + 3)).collect();
+                        let mut to = before.clone();
+                        let line = [0.75; LINE];
+                        let start = (rows % 2 == 0).then_some(&line);
+                        before.iter_mut().filter(|_| start.is_some()).for_each(|value| *value = 0.75);
                         // SAFETY: `left` was made longer than what is read.
-                        unsafe { path.tile(&mut to, left.as_ptr(), how, &right) };
+                        unsafe { path.tile(&mut to, start, left.as_ptr(), how, &right) };
                         for (index, computed) in to.iter().enumerate() {
                             let (i, j) = (index / LINE, index % LINE);
                             let products = (0..depth)

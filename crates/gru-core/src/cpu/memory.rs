@@ -1,6 +1,6 @@
 //! Memory of the CPU backend: buffers aligned to cache lines, matrices in panels, and their products.
 
-use super::kernel::{Left, Path};
+use super::kernel::{Left, Path, Start};
 use crate::backend::Error;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
@@ -8,6 +8,9 @@ use std::ops::{Deref, DerefMut, Range};
 /// f32 elements of a cache line, and the multiple to which rows are padded: no vector load of a row ever
 /// crosses a line, and no inner loop has a remainder.
 pub const LINE: usize = 16;
+
+/// A line for sums to start from.
+pub const ZEROS: [f32; LINE] = [0.0; LINE];
 
 /// Terms of a product that are summed up before the next tile: with a line of B each, half of a first-level cache.
 const DEPTH: usize = 256;
@@ -193,16 +196,16 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts(self.line(panel, rows.start), rows.len() * LINE) }
     }
 
-    /// `self[rows, panel] += left[rows + offset, panels] right`, K running along the panels of `left` and the
+    /// `self[rows, panel] = start + left[rows + offset, panels] right`, K running along the panels of `left` and the
     /// rows of `right`.
     ///
     /// # Safety
     /// Nobody else uses those rows of this panel, and nobody writes those rows of `left`, until this returns.
-    pub unsafe fn add_product(
+    pub unsafe fn product(
         &self,
         path: Path,
-        panel: usize,
-        rows: Range<usize>,
+        (panel, rows): (usize, Range<usize>),
+        start: Start,
         left: (Shared, usize, Range<usize>),
         right: &[f32],
     ) {
@@ -218,18 +221,18 @@ impl<'a> Shared<'a> {
                 unsafe {
                     let to = self.lines(panel, first..first + count);
                     let left = left.line(panels.start + piece * (DEPTH / LINE), first + offset);
-                    path.tile(to, left, how, right);
+                    path.tile(to, start.filter(|_| piece == 0), left, how, right);
                 }
             }
         }
     }
 
-    /// `self[units, panel] += left[rows, units]^T right`, K running along `rows` of both: the gradient of a panel
-    /// of weights, `LINE` units of `left` for each of its panels.
+    /// `self[units, panel] = left[rows, units]^T right`, K running along `rows` of both: the gradient of a panel of
+    /// weights, `LINE` units of `left` for each of its panels.
     ///
     /// # Safety
     /// Nobody else uses this panel, and nobody writes those rows of `left`, until this returns.
-    pub unsafe fn add_product_of_transposed(
+    pub unsafe fn product_of_transposed(
         &self,
         path: Path,
         panel: usize,
@@ -240,13 +243,14 @@ impl<'a> Shared<'a> {
         assert!(rows.end <= left.rows && self.rows == left.panels * LINE);
         assert_eq!(right.len(), rows.len() * LINE);
         for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
+            let start = (piece == 0).then_some(&ZEROS);
             for units in 0..left.panels {
                 let from = left.line(units, rows.start + piece * DEPTH);
                 for (first, count) in path.tiles(LINE) {
                     // SAFETY: rows and panels were checked; the caller promises the rest.
                     unsafe {
                         let to = self.lines(panel, units * LINE + first..units * LINE + first + count);
-                        path.tile(to, from.wrapping_add(first), Left::Across, right);
+                        path.tile(to, start, from.wrapping_add(first), Left::Across, right);
                     }
                 }
             }
@@ -300,7 +304,7 @@ mod tests {
                 for panel in 0..columns / LINE {
                     let factor = (left.share(), 2, 0..depth / LINE);
                     // SAFETY: one thread.
-                    unsafe { shared.add_product(path, panel, 0..rows, factor, right.panel(panel)) };
+                    unsafe { shared.product(path, (panel, 0..rows), None, factor, right.panel(panel)) };
                 }
                 let mut computed = vec![0.0; rows * columns];
                 to.unpack(&mut computed, columns);
@@ -319,13 +323,13 @@ mod tests {
             for (rows, units, columns) in [(1, 16, 16), (300, 48, 32)] {
                 let (mut left, a) = packed(rows + 3, units, 0);
                 let (right, b) = packed(rows, columns, 5);
-                let (mut to, before) = packed(units, columns, 9);
+                let (mut to, _) = packed(units, columns, 9);
                 let shared = to.share();
                 for panel in 0..columns / LINE {
                     // SAFETY: one thread.
                     unsafe {
                         let factor = (left.share(), 3..rows + 3);
-                        shared.add_product_of_transposed(path, panel, factor, right.panel(panel));
+                        shared.product_of_transposed(path, panel, factor, right.panel(panel));
                     }
                 }
                 let mut computed = vec![0.0; units * columns];
@@ -333,7 +337,7 @@ mod tests {
                 for (index, computed) in computed.iter().enumerate() {
                     let (i, j) = (index / columns, index % columns);
                     let sum: f32 = (0..rows).map(|k| a[(k + 3) * units + i] * b[k * columns + j]).sum();
-                    assert!((computed - before[index] - sum).abs() < 1e-3, "{path:?} {rows} {units} {i} {j}");
+                    assert!((computed - sum).abs() < 1e-3, "{path:?} {rows} {units} {i} {j}");
                 }
             }
         }

@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
 use sync::{
     AtomicBool, AtomicU64, AtomicUsize, Builder, JoinHandle, Mutex, Ordering, Thread, UnsafeCell, current,
-    park,
+    park, wake,
 };
 
 /// What the protocol is built of.
@@ -25,6 +25,10 @@ mod sync {
     pub use std::sync::Mutex;
     pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub use std::thread::{Builder, JoinHandle, Thread, current, park};
+
+    pub fn wake(thread: &Thread) {
+        thread.unpark();
+    }
 
     /// std's, with the face of the model checker's.
     pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -50,7 +54,21 @@ mod sync {
     pub use loom::cell::UnsafeCell;
     pub use loom::sync::Mutex;
     pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-    pub use loom::thread::{Builder, JoinHandle, Thread, current, park};
+    pub use loom::thread::{Builder, JoinHandle, Thread, current};
+
+    /// Whether who waits sleeps until woken. The checker takes a wake-up for something that orders memory, and
+    /// would not see where the gate does not; so a second model stays awake.
+    pub static SLEEP: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+
+    pub fn park() {
+        if SLEEP.load(Ordering::Relaxed) { loom::thread::park() } else { loom::thread::yield_now() }
+    }
+
+    pub fn wake(thread: &Thread) {
+        if SLEEP.load(Ordering::Relaxed) {
+            thread.unpark();
+        }
+    }
 }
 
 /// Turns of the loop that waits awake: tens of microseconds.
@@ -126,7 +144,7 @@ impl Shared {
             self.run(unsafe { work.as_ref() }, tasks);
             let before = self.gate.fetch_sub(1, Ordering::Release);
             if before & (OPEN | INSIDE) == 1 {
-                caller.unpark();
+                wake(&caller);
             }
         }
     }
@@ -200,7 +218,7 @@ impl Workers {
         shared.region.with_mut(|place| unsafe { *place = region });
         shared.next.store(0, Ordering::Relaxed);
         shared.gate.fetch_add(REGION + OPEN, Ordering::Release);
-        self.threads.iter().for_each(|worker| worker.thread().unpark());
+        self.threads.iter().for_each(|worker| wake(worker.thread()));
         shared.run(work, tasks);
         shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
         wait_for(|| (shared.gate.load(Ordering::Acquire) & INSIDE == 0).then_some(()));
@@ -231,7 +249,7 @@ impl Drop for Workers {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.shared.gate.fetch_add(REGION, Ordering::Release);
         for worker in self.threads.drain(..) {
-            worker.thread().unpark();
+            wake(worker.thread());
             // A worker catches the panics of its tasks, so it ends well.
             let _ = worker.join();
         }
@@ -276,27 +294,39 @@ impl<'a, T> Pieces<'a, T> {
 mod model {
     use super::*;
 
-    #[test]
-    fn what_tasks_write_is_seen_by_the_caller_and_by_later_tasks() {
+    struct Cells(Vec<UnsafeCell<u32>>);
+    // SAFETY: each task has a cell of its own, which is what is checked here.
+    unsafe impl Sync for Cells {}
+
+    /// Two regions of two tasks; what tasks write is seen by later tasks and by the caller.
+    fn two_regions(threads: usize) {
+        let mut workers = Workers::new(threads).unwrap();
+        let cells = Cells((0..2).map(|_| UnsafeCell::new(0)).collect());
+        for region in 0..2 {
+            let cells = &cells;
+            // SAFETY: each task has a cell of its own.
+            workers.each(2, |task| cells.0[(task + region) % 2].with_mut(|cell| unsafe { *cell += 1 }));
+        }
+        for cell in &cells.0 {
+            // SAFETY: no region is open.
+            assert_eq!(cell.with(|cell| unsafe { *cell }), 2);
+        }
+    }
+
+    fn check(threads: usize, sleep: bool, preemptions: usize) {
+        sync::SLEEP.store(sleep, std::sync::atomic::Ordering::SeqCst);
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let mut workers = Workers::new(3).unwrap();
-            let cells: Vec<UnsafeCell<u32>> = (0..2).map(|_| UnsafeCell::new(0)).collect();
-            struct Cells(Vec<UnsafeCell<u32>>);
-            // SAFETY: each task has a cell of its own, which is what is checked here.
-            unsafe impl Sync for Cells {}
-            let cells = Cells(cells);
-            for region in 0..2 {
-                let cells = &cells;
-                // SAFETY: as above.
-                workers.each(2, |task| cells.0[(task + region) % 2].with_mut(|cell| unsafe { *cell += 1 }));
-            }
-            for cell in &cells.0 {
-                // SAFETY: no region is open.
-                assert_eq!(cell.with(|cell| unsafe { *cell }), 2);
-            }
-        });
+        model.preemption_bound = Some(preemptions);
+        model.check(move || two_regions(threads));
+    }
+
+    /// One test, since how threads wait is set for all of them.
+    #[test]
+    fn every_order_of_events_is_right() {
+        check(2, true, 4);
+        check(3, true, 2);
+        check(2, false, 3);
+        check(3, false, 1);
     }
 }
 

@@ -2,7 +2,7 @@
 //! sixteen registers. A line of two loads and six broadcasts feeds twelve multiply-adds, which bound it.
 
 use super::super::memory::LINE;
-use super::Left;
+use super::{Left, Start};
 use std::arch::x86_64::{
     __m256, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
@@ -15,16 +15,16 @@ pub const MAX_ROWS: usize = 6;
 /// # Safety
 /// As for [`super::Path::tile`], on a machine that has the instructions.
 #[target_feature(enable = "avx2,fma")]
-pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+pub unsafe fn tile(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     // SAFETY: the caller's promise, and the number of rows is that of `to`.
     unsafe {
         match to.len() / LINE {
-            1 => rows::<1>(to, left, how, right),
-            2 => rows::<2>(to, left, how, right),
-            3 => rows::<3>(to, left, how, right),
-            4 => rows::<4>(to, left, how, right),
-            5 => rows::<5>(to, left, how, right),
-            _ => rows::<MAX_ROWS>(to, left, how, right),
+            1 => rows::<1>(to, start, left, how, right),
+            2 => rows::<2>(to, start, left, how, right),
+            3 => rows::<3>(to, start, left, how, right),
+            4 => rows::<4>(to, start, left, how, right),
+            5 => rows::<5>(to, start, left, how, right),
+            _ => rows::<MAX_ROWS>(to, start, left, how, right),
         }
     }
 }
@@ -32,13 +32,14 @@ pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
 /// # Safety
 /// As for [`tile`]; `to` holds `ROWS` lines.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn rows<const ROWS: usize>(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+unsafe fn rows<const ROWS: usize>(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
     let lines = to.as_mut_ptr();
-    // SAFETY: `to` holds ROWS lines of two registers each.
+    // SAFETY: `to` holds ROWS lines of two registers each, and a start is one.
     unsafe {
         for (row, sums) in sums.iter_mut().enumerate() {
-            *sums = [_mm256_loadu_ps(lines.add(row * LINE)), _mm256_loadu_ps(lines.add(row * LINE + 8))];
+            let from = start.map_or(lines.add(row * LINE).cast_const(), |line| line.as_ptr());
+            *sums = [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))];
         }
     }
     let depth = right.len() / LINE;

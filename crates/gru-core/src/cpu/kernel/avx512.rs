@@ -2,7 +2,7 @@
 //! the machine room to load ahead. Elements of A are broadcast by the multiply-adds themselves.
 
 use super::super::memory::LINE;
-use super::Left;
+use super::{Left, Start};
 use std::arch::x86_64::{
     __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
@@ -15,26 +15,26 @@ pub const MAX_ROWS: usize = 16;
 /// # Safety
 /// As for [`super::Path::tile`], on a machine that has the instructions.
 #[target_feature(enable = "avx512f")]
-pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+pub unsafe fn tile(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     // SAFETY: the caller's promise, and the number of rows is that of `to`.
     unsafe {
         match to.len() / LINE {
-            1 => rows::<1>(to, left, how, right),
-            2 => rows::<2>(to, left, how, right),
-            3 => rows::<3>(to, left, how, right),
-            4 => rows::<4>(to, left, how, right),
-            5 => rows::<5>(to, left, how, right),
-            6 => rows::<6>(to, left, how, right),
-            7 => rows::<7>(to, left, how, right),
-            8 => rows::<8>(to, left, how, right),
-            9 => rows::<9>(to, left, how, right),
-            10 => rows::<10>(to, left, how, right),
-            11 => rows::<11>(to, left, how, right),
-            12 => rows::<12>(to, left, how, right),
-            13 => rows::<13>(to, left, how, right),
-            14 => rows::<14>(to, left, how, right),
-            15 => rows::<15>(to, left, how, right),
-            _ => rows::<MAX_ROWS>(to, left, how, right),
+            1 => rows::<1>(to, start, left, how, right),
+            2 => rows::<2>(to, start, left, how, right),
+            3 => rows::<3>(to, start, left, how, right),
+            4 => rows::<4>(to, start, left, how, right),
+            5 => rows::<5>(to, start, left, how, right),
+            6 => rows::<6>(to, start, left, how, right),
+            7 => rows::<7>(to, start, left, how, right),
+            8 => rows::<8>(to, start, left, how, right),
+            9 => rows::<9>(to, start, left, how, right),
+            10 => rows::<10>(to, start, left, how, right),
+            11 => rows::<11>(to, start, left, how, right),
+            12 => rows::<12>(to, start, left, how, right),
+            13 => rows::<13>(to, start, left, how, right),
+            14 => rows::<14>(to, start, left, how, right),
+            15 => rows::<15>(to, start, left, how, right),
+            _ => rows::<MAX_ROWS>(to, start, left, how, right),
         }
     }
 }
@@ -42,12 +42,14 @@ pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
 /// # Safety
 /// As for [`tile`]; `to` holds `ROWS` lines.
 #[target_feature(enable = "avx512f")]
-unsafe fn rows<const ROWS: usize>(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+unsafe fn rows<const ROWS: usize>(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     let mut sums = [_mm512_setzero_ps(); ROWS];
     let lines = to.as_mut_ptr();
     for (row, sum) in sums.iter_mut().enumerate() {
-        // SAFETY: `to` holds ROWS lines of one register each.
-        *sum = unsafe { _mm512_loadu_ps(lines.add(row * LINE)) };
+        // SAFETY: `to` holds ROWS lines of one register each, and a start is one.
+        *sum = unsafe {
+            _mm512_loadu_ps(start.map_or(lines.add(row * LINE).cast_const(), |line| line.as_ptr()))
+        };
     }
     let depth = right.len() / LINE;
     let (mut a, mut b) = (left, right.as_ptr());

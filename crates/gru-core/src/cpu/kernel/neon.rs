@@ -2,7 +2,7 @@
 //! of B fill the thirty-two registers. The multiply-adds take an element of A out of a register by its number.
 
 use super::super::memory::LINE;
-use super::Left;
+use super::{Left, Start};
 use std::arch::aarch64::{
     float32x4_t, vdupq_n_f32, vfmaq_f32, vfmaq_lane_f32, vfmaq_laneq_f32, vld1_f32, vld1q_dup_f32, vld1q_f32,
     vst1q_f32,
@@ -22,16 +22,16 @@ type Line = [float32x4_t; LINE / WIDTH];
 /// # Safety
 /// As for [`super::Path::tile`], on a machine that has the instructions.
 #[target_feature(enable = "neon")]
-pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+pub unsafe fn tile(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     // SAFETY: the caller's promise, and the number of rows is that of `to`.
     unsafe {
         match to.len() / LINE {
-            1 => rows::<1>(to, left, how, right),
-            2 => rows::<2>(to, left, how, right),
-            3 => rows::<3>(to, left, how, right),
-            4 => rows::<4>(to, left, how, right),
-            5 => rows::<5>(to, left, how, right),
-            _ => rows::<MAX_ROWS>(to, left, how, right),
+            1 => rows::<1>(to, start, left, how, right),
+            2 => rows::<2>(to, start, left, how, right),
+            3 => rows::<3>(to, start, left, how, right),
+            4 => rows::<4>(to, start, left, how, right),
+            5 => rows::<5>(to, start, left, how, right),
+            _ => rows::<MAX_ROWS>(to, start, left, how, right),
         }
     }
 }
@@ -39,10 +39,13 @@ pub unsafe fn tile(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
 /// # Safety
 /// As for [`tile`]; `to` holds `ROWS` lines.
 #[target_feature(enable = "neon")]
-unsafe fn rows<const ROWS: usize>(to: &mut [f32], left: *const f32, how: Left, right: &[f32]) {
+unsafe fn rows<const ROWS: usize>(to: &mut [f32], start: Start, left: *const f32, how: Left, right: &[f32]) {
     let mut sums = [[vdupq_n_f32(0.0); LINE / WIDTH]; ROWS];
-    // SAFETY: `to` holds ROWS lines.
-    unsafe { load(&mut sums, to) };
+    // SAFETY: `to` holds ROWS lines, and a start is one.
+    match start {
+        None => unsafe { load(&mut sums, to) },
+        Some(line) => sums.iter_mut().for_each(|sums| unsafe { load(std::array::from_mut(sums), line) }),
+    }
     let depth = right.len() / LINE;
     let (mut a, mut b) = (left, right.as_ptr());
     match how {
