@@ -22,6 +22,7 @@ const ORDER = [
   'download.ts',
   'zip.ts',
   'named-corpora.ts',
+  'utf8.ts',
   'corpus.ts',
   'native.ts',
   'device.ts',
