@@ -1,12 +1,14 @@
 /**
- * npm run bench: how fast this machine trains, and what share of its own peak that is.
+ * npm run bench: how fast this machine trains, and what share of its own peak that is; or how fast it loads texts.
  *
  *   --job chapter|wide|all   which job (all)
  *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
  *   --threads N              threads of the training, the peak and the peers (all)
  *   --scaling                also with one size after the other varied around the chapter's
  *   --vs-torch PYTHON        also train with PyTorch, by the Python at this path, in turns with ours
- *   --repeats N              turns with each peer (5)
+ *   --repeats N              turns with each peer, or rounds of the loading (5)
+ *   --loading                instead: how fast texts become ids, and how fast a model evaluates one
+ *   --megabytes N            size of each of these texts (100)
  *   --json                   the result as JSON on stdout instead of tables
  *   --results DIRECTORY      where the result is kept (bench/results)
  */
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { native } from '../dist/native.js';
 import { FLOP_FORMULA, JOB_NAMES, makeJob } from './jobs.mjs';
+import { loadingReport, measureLoading } from './loading.mjs';
 import { cpuSlug, describeMachine, machineFacts, ROOT, warnings, writeResult } from './machine.mjs';
 import { measureJob } from './measure.mjs';
 import { fail, UsageError, wholeNumber } from './options.mjs';
@@ -32,6 +35,8 @@ function readOptions() {
       scaling: { type: 'boolean', default: false },
       'vs-torch': { type: 'string' },
       repeats: { type: 'string', default: '5' },
+      loading: { type: 'boolean', default: false },
+      megabytes: { type: 'string', default: '100' },
       json: { type: 'boolean', default: false },
       results: { type: 'string', default: join(ROOT, 'bench/results') },
     },
@@ -45,6 +50,8 @@ function readOptions() {
     threads: wholeNumber('--threads', values.threads),
     repeats: wholeNumber('--repeats', values.repeats),
     scaling: values.scaling,
+    loading: values.loading,
+    megabytes: wholeNumber('--megabytes', values.megabytes),
     python: values['vs-torch'],
     json: values.json,
     results: values.results,
@@ -59,6 +66,30 @@ async function main() {
   const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
   for (const note of notes) say(`warning: ${note}`);
   say(describeMachine(machine));
+  const { name, result, report } = options.loading
+    ? await benchLoading(machine, notes, options, say)
+    : await benchTraining(machine, notes, options, say);
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report);
+  const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-${name}.json`);
+  writeResult(path, result);
+  say(`kept in ${path}`);
+}
+
+/**
+ * @typedef {ReturnType<typeof readOptions>} Options
+ * @typedef {import('./machine.mjs').MachineFacts} MachineFacts
+ * @typedef {(line: string) => void} Say
+ */
+
+/** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */
+async function benchLoading(machine, notes, options, say) {
+  const loading = await measureLoading(options, say);
+  const result = { machine, notes, loading };
+  return { name: 'loading', result, report: loadingReport(result) };
+}
+
+/** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */
+async function benchTraining(machine, notes, options, say) {
   say('building the program that measures the peak');
   const meter = new PeakMeter(options.threads);
   const jobs = [];
@@ -73,10 +104,7 @@ async function main() {
   }
   const scaling = options.scaling ? measureScaling(options.threads, say) : [];
   const result = { machine, notes, flopFormula: FLOP_FORMULA, jobs, scaling };
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : reportOf(result));
-  const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-cpu.json`);
-  writeResult(path, result);
-  say(`kept in ${path}`);
+  return { name: 'cpu', result, report: reportOf(result) };
 }
 
 await main().catch(fail);

@@ -1,13 +1,12 @@
 /**
  * Bytes to text: files, directories, zip archives, stdin and named corpora, decoded as strict UTF-8, newlines made
  * spaces, cut to the first characters. Owns what counts as a character of the corpus; containers are zip.ts's, named
- * files named-corpora.ts's.
+ * files named-corpora.ts's, the work on the bytes utf8.ts's.
  *
  * All work is done on the bytes, in place, so that a text of 100 MB takes little more than its own size; only the
  * part that is used becomes a string.
  */
 
-import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -16,6 +15,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { DEFAULT_MAX_CHARS } from './config.js';
 import { GruError } from './errors.js';
 import { isNamedCorpus, listCorpora, readNamedCorpus } from './named-corpora.js';
+import { checkedUtf8, decode, firstCharacters, normalise } from './utf8.js';
 import { displayName, isZip, readZipTexts } from './zip.js';
 
 /** A text ready for training. */
@@ -214,65 +214,9 @@ function assemble(name: string, texts: Piece[], limit: number): Corpus {
     throw new GruError('GRU_CORPUS', message, 'Give a text with at least one character.');
   }
   const kept = used.length === 1 ? (used[0] as Uint8Array) : Buffer.concat(used);
-  const text = Buffer.from(kept.buffer, kept.byteOffset, kept.length).toString('utf8');
+  const text = decode(kept);
   const sha256 = createHash('sha256').update(kept).digest('hex');
   return { name, text, characters, totalCharacters, sha256 };
-}
-
-/** The bytes without a byte order mark, once they are known to be UTF-8. */
-function checkedUtf8(bytes: Uint8Array, label: string): Uint8Array {
-  if (!isUtf8(bytes)) {
-    const at = validLength(bytes);
-    const byte = `0x${(bytes[at] as number).toString(16).toUpperCase().padStart(2, '0')}`;
-    const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-    const encoding = utf16 ? 'UTF-16' : 'GB18030';
-    throw new GruError(
-      'GRU_CORPUS',
-      `${label}: expected UTF-8, received byte ${byte} at byte offset ${at}`,
-      `Save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8 FILE > NEW`,
-    );
-  }
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  return marked ? bytes.subarray(3) : bytes;
-}
-
-/** Length of the longest prefix that is UTF-8 by itself: where the first broken character begins. */
-function validLength(bytes: Uint8Array): number {
-  let at = 0;
-  // Whole blocks first; a block may end inside a character, so up to three bytes are given back.
-  for (let size = 1 << 20; size >= 1; size >>= 1) {
-    for (let end = at + size; end <= bytes.length; end = at + size) {
-      let whole = end;
-      while (whole > end - 4 && whole > at && !isUtf8(bytes.subarray(at, whole))) whole--;
-      if (whole === at || whole === end - 4) break;
-      at = whole;
-    }
-  }
-  return at;
-}
-
-/** Folds CRLF into one space and every other newline or carriage return into one, in place, and counts. */
-function normalise(bytes: Uint8Array): { bytes: Uint8Array; characters: number } {
-  let length = 0;
-  let characters = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    let byte = bytes[at] as number;
-    if (byte === 0x0d && bytes[at + 1] === 0x0a) at++;
-    if (byte === 0x0d || byte === 0x0a) byte = 0x20;
-    bytes[length++] = byte;
-    if ((byte & 0xc0) !== 0x80) characters++; // every code point has one byte that does not continue another
-  }
-  return { bytes: bytes.subarray(0, length), characters };
-}
-
-/** The first `count` code points of valid UTF-8 that has `characters` of them. */
-function firstCharacters(bytes: Uint8Array, count: number, characters: number): Uint8Array {
-  if (count === characters) return bytes;
-  let seen = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    if (((bytes[at] as number) & 0xc0) !== 0x80 && ++seen > count) return bytes.subarray(0, at);
-  }
-  return bytes;
 }
 
 function sourceHint(): string {

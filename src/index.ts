@@ -10,6 +10,7 @@ export {
 } from './config.js';
 export { type Corpus, corpusFromText, type LoadCorpusOptions, loadCorpus } from './corpus.js';
 export { type ErrorCode, GruError } from './errors.js';
+export type { EvaluateOptions, Evaluation, EvaluationProgress } from './evaluation.js';
 export type {
   CheckpointEvent,
   EndEvent,
@@ -22,7 +23,7 @@ export type {
   TrainEvent,
 } from './events.js';
 export type { GenerateOptions } from './generator.js';
-export { type Evaluation, LanguageModel, type LoadOptions } from './model.js';
+export { LanguageModel, type LoadOptions } from './model.js';
 export type { CorpusInfo, ModelMetadata, SavedConfig } from './model-file.js';
 export { CancelFlag, Network } from './native.js';
 export { perplexity } from './perplexity.js';

@@ -4,10 +4,10 @@ import { writeAtomically } from './atomic-file.js';
 import { DEFAULT_CONFIG, type DeviceName } from './config.js';
 import { placeNetwork } from './device.js';
 import { GruError } from './errors.js';
+import { EVALUATION_STEPS, type EvaluateOptions, type Evaluation, evaluateText } from './evaluation.js';
 import { type GenerateOptions, generate, generateText } from './generator.js';
 import { encodeFile, type ModelContent, type ModelMetadata, readModelFile } from './model-file.js';
 import type { Network } from './native.js';
-import { perplexity } from './perplexity.js';
 import type { Vocabulary } from './vocabulary.js';
 
 /** Where and how a model is loaded. */
@@ -23,18 +23,6 @@ export interface LoadOptions {
   vocabulary?: string | undefined;
 }
 
-/** How well a model predicts a text. */
-export interface Evaluation {
-  perplexity: number;
-  /** Cross-entropy in nats, summed. */
-  lossSum: number;
-  /** Number of predictions: one less than characters. */
-  tokens: number;
-}
-
-/** Steps of one piece of an evaluation; the state is carried across, so that it changes no result. */
-const EVALUATION_STEPS = 256;
-
 /** A model that can write and evaluate text. Dispose of it to free its memory early. */
 export class LanguageModel {
   readonly vocabulary: Vocabulary;
@@ -42,6 +30,8 @@ export class LanguageModel {
   readonly metadata: ModelMetadata | undefined;
   readonly #content: ModelContent;
   readonly #network: Network;
+  /** The last evaluation asked for: the network carries the state of one at a time. */
+  #evaluated: Promise<unknown> = Promise.resolve();
 
   private constructor(content: ModelContent, network: Network) {
     this.#content = content;
@@ -109,34 +99,18 @@ export class LanguageModel {
   }
 
   /**
-   * Perplexity of a text under the model: one lane from the zero state, every character but the first
-   * predicted, the state never reset.
+   * Perplexity of a text under the model: one lane from the zero state, every character but the first predicted,
+   * the state never reset. Memory: 4 bytes a character beside the text. Calls wait for each other.
    *
-   * @throws GruError GRU_VOCABULARY for characters that the model does not know, GRU_CORPUS_TOO_SHORT
+   * @throws GruError GRU_VOCABULARY for characters that the model does not know, GRU_CORPUS_TOO_SHORT,
+   * GRU_DIVERGED when a loss is not finite, GRU_INTERRUPTED when the signal fired
    */
-  async evaluate(text: string): Promise<Evaluation> {
-    const ids = this.vocabulary.encode(text, 'the text');
-    if (ids.length < 2) {
-      throw new GruError(
-        'GRU_CORPUS_TOO_SHORT',
-        `expected a text of at least 2 characters to evaluate, received ${ids.length}`,
-        'A prediction needs a character before it.',
-      );
-    }
-    await this.#network.loadCorpus(ids);
-    await this.#network.setState(new Float32Array(this.hiddenSize));
-    const tokens = ids.length - 1;
-    let lossSum = 0;
-    for (let start = 0; start < tokens; ) {
-      const numSteps = Math.min(EVALUATION_STEPS, tokens - start);
-      const pieces = Math.floor((tokens - start) / numSteps);
-      const starts = Int32Array.from({ length: pieces }, (_, piece) => start + piece * numSteps);
-      const plan = { starts, numSteps, learningRate: new Float32Array(), maxGradNorm: 1, carryState: true };
-      const result = await this.#network.evaluate(plan);
-      for (const loss of result.lossSum) lossSum += loss;
-      start += pieces * numSteps;
-    }
-    return { perplexity: perplexity(lossSum, tokens), lossSum, tokens };
+  evaluate(text: string, options: EvaluateOptions = {}): Promise<Evaluation> {
+    const evaluation = this.#evaluated.then(() =>
+      evaluateText(this.#network, this.vocabulary, text, options),
+    );
+    this.#evaluated = evaluation.catch(() => {});
+    return evaluation;
   }
 
   /**

@@ -11,7 +11,13 @@ import type { Corpus } from './corpus.js';
 import { placeNetwork } from './device.js';
 import { GruError } from './errors.js';
 import type { StartEvent } from './events.js';
-import { type ModelContent, type ModelMetadata, newMetadata, readModelFile } from './model-file.js';
+import {
+  type CorpusInfo,
+  type ModelContent,
+  type ModelMetadata,
+  newMetadata,
+  readModelFile,
+} from './model-file.js';
 import type { Network } from './native.js';
 import { Trainer } from './trainer.js';
 import { Vocabulary } from './vocabulary.js';
@@ -46,7 +52,8 @@ export const RESUMABLE: readonly (keyof TrainingConfig)[] = [
 /** A run put together. */
 export interface RunParts {
   config: TrainingConfig;
-  corpus: Corpus;
+  /** What is kept of the corpus: its text is on the device as ids, and may be large. */
+  corpus: CorpusInfo;
   /** How the user named the corpus. */
   source: string;
   content: Omit<ModelContent, 'parameters' | 'state' | 'metadata'>;
@@ -151,18 +158,17 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     epochsDone: trainer.position.epochs,
     notices,
   };
-  return { config, corpus, source, content, network, trainer, writer, start };
+  return { config, corpus: { name, characters, sha256 }, source, content, network, trainer, writer, start };
 }
 
 /** What is saved with the model of a run as it is now. */
 export function metadataOf({ config, corpus, content, trainer }: RunParts): ModelMetadata {
   const { device: _device, threads: _threads, ...saved } = config;
-  const { name, characters, sha256 } = corpus;
   const { epochs, perplexity } = trainer.position;
   return newMetadata({
     hiddenSize: content.hiddenSize,
     vocabulary: content.vocabulary.characters,
-    corpus: { name, characters, sha256 },
+    corpus,
     config: saved,
     epochs,
     perplexity,

@@ -12,8 +12,8 @@ import { metadataOf, prepareRun, type RunParts, type TrainOptions } from './setu
 
 /** A run: iterate it once for its events, then ask it for the model. */
 export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
-  readonly #options: TrainOptions;
-  #begun = false;
+  /** Given up once the run is put together, so that the corpus's text can be freed. */
+  #options: TrainOptions | undefined;
   #parts: RunParts | undefined;
 
   constructor(options: TrainOptions) {
@@ -26,26 +26,31 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
    * @throws GruError among others GRU_DIVERGED, and GRU_INTERRUPTED when the signal stopped the run
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, void, void> {
-    if (this.#begun) {
+    if (this.#options === undefined) {
       throw new GruError('GRU_USAGE', 'expected to be iterated once, received a second iteration');
     }
-    this.#begun = true;
+    const { signal, resume } = this.#options;
+    const preparing = prepareRun(this.#options);
+    this.#options = undefined;
     try {
-      this.#parts = await prepareRun(this.#options);
-      yield* this.#runEpochs(this.#parts);
+      this.#parts = await preparing;
+      yield* this.#runEpochs(this.#parts, resume === true, signal);
     } catch (thrown) {
       throw toGruError(thrown);
     }
   }
 
-  async *#runEpochs(parts: RunParts): AsyncGenerator<TrainEvent, void, void> {
+  /** @param saved - whether the run, as it is now, is saved already */
+  async *#runEpochs(
+    parts: RunParts,
+    saved: boolean,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TrainEvent, void, void> {
     const { trainer, config, writer, start } = parts;
-    const { signal } = this.#options;
     const publish = <Event extends TrainEvent>(event: Event): Event => {
       if (event.type !== 'progress') writer?.log.append(event);
       return event;
     };
-    let saved = this.#options.resume === true;
     try {
       yield publish(start);
       while (trainer.position.epochs < config.epochs && !signal?.aborted) {

@@ -4,37 +4,61 @@ import { GruError } from './errors.js';
 
 /** At most this many unknown characters are named in a message. */
 const NAMED_UNKNOWNS = 5;
+/** Code units of a text looked at together. */
+const BLOCK = 1 << 14;
+/** Code points of Unicode. */
+const CODE_POINTS = 0x110000;
 
 /** The two-way table of characters and ids. */
 export class Vocabulary {
   /** Characters in id order. */
   readonly characters: readonly string[];
-  readonly #ids: ReadonlyMap<string, number>;
+  /** By code point: the id plus 1, or 0 where there is none; as long as the highest code point needs. */
+  readonly #ids: Uint32Array;
 
   /**
    * @param characters - distinct single code points, in id order
    * @throws GruError GRU_VOCABULARY when they are not
    */
   constructor(characters: readonly string[]) {
-    const ids = new Map<string, number>();
+    const highest = characters.reduce((code, character) => Math.max(code, codeOf(character)), -1);
+    const ids = new Uint32Array(highest + 1);
     for (const [id, character] of characters.entries()) {
-      if (typeof character !== 'string' || !isOneCharacter(character) || ids.has(character)) {
+      const code = codeOf(character);
+      if (code < 0 || ids[code] !== 0) {
         throw new GruError(
           'GRU_VOCABULARY',
           `expected distinct single characters in the vocabulary, received ${JSON.stringify(character)} at id ${id}`,
           'A vocabulary is a JSON array of characters in id order.',
         );
       }
-      ids.set(character, id);
+      ids[code] = id + 1;
     }
-    if (ids.size === 0) throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one');
+    if (characters.length === 0) {
+      throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one');
+    }
     this.characters = characters;
     this.#ids = ids;
   }
 
   /** The vocabulary of a text, ids in order of first appearance. */
   static fromText(text: string): Vocabulary {
-    return new Vocabulary([...new Set(text)]);
+    const characters: string[] = [];
+    const seen = new Uint8Array(CODE_POINTS);
+    for (const units of blocksOf(text)) {
+      for (let at = 0; at < units.length; at++) {
+        let code = units[at] as number;
+        if (isHighSurrogate(code)) {
+          code = joined(code, units[at + 1]);
+          if (code > 0xffff) at++;
+        }
+        if (seen[code] === 0) {
+          seen[code] = 1;
+          characters.push(String.fromCodePoint(code));
+        }
+      }
+    }
+    return new Vocabulary(characters);
   }
 
   /** Number of characters. */
@@ -44,26 +68,35 @@ export class Vocabulary {
 
   /** Whether every character of the text has an id. */
   covers(text: string): boolean {
-    for (const character of text) if (!this.#ids.has(character)) return false;
+    for (const character of text) if (!this.#has(character)) return false;
     return true;
   }
 
   /**
-   * The ids of a text's characters.
+   * The ids of a text's characters, `[code points of the text]`.
    *
    * @param label - what the text is, for the message: `the prefix`, a file's name
    * @throws GruError GRU_VOCABULARY naming the unknown characters with their positions, counted from 1
    */
   encode(text: string, label: string): Uint32Array {
+    const table = this.#ids;
     const ids = new Uint32Array(text.length);
     let position = 0;
-    for (const character of text) {
-      const id = this.#ids.get(character);
-      if (id === undefined) throw this.#unknown(text, label);
-      ids[position] = id;
-      position += 1;
+    for (const units of blocksOf(text)) {
+      for (let at = 0; at < units.length; at++) {
+        let code = units[at] as number;
+        if (isHighSurrogate(code)) {
+          code = joined(code, units[at + 1]);
+          if (code > 0xffff) at++;
+        }
+        const entry = code < table.length ? (table[code] as number) : 0;
+        if (entry === 0) throw this.#unknown(text, label);
+        ids[position] = entry - 1;
+        position += 1;
+      }
     }
-    return ids.slice(0, position);
+    // What is cut off was never written, so it takes up no memory; a copy would.
+    return ids.subarray(0, position);
   }
 
   /** The text of some ids. */
@@ -73,12 +106,17 @@ export class Vocabulary {
     return text;
   }
 
+  #has(character: string): boolean {
+    const code = character.codePointAt(0) ?? 0;
+    return code < this.#ids.length && this.#ids[code] !== 0;
+  }
+
   #unknown(text: string, label: string): GruError {
     const unknown = new Map<string, number>();
     let position = 0;
     for (const character of text) {
       position += 1;
-      if (!this.#ids.has(character) && !unknown.has(character)) unknown.set(character, position);
+      if (!this.#has(character) && !unknown.has(character)) unknown.set(character, position);
     }
     const named = [...unknown]
       .slice(0, NAMED_UNKNOWNS)
@@ -92,10 +130,36 @@ export class Vocabulary {
   }
 }
 
-function isOneCharacter(text: string): boolean {
-  const code = text.codePointAt(0);
-  if (code === undefined || (code >= 0xd800 && code <= 0xdfff)) return false;
-  return text.length === (code > 0xffff ? 2 : 1);
+/** The code point of a text of one character; -1 for anything else, half a surrogate pair among it. */
+function codeOf(text: unknown): number {
+  const code = typeof text === 'string' ? text.codePointAt(0) : undefined;
+  if (code === undefined || (code >= 0xd800 && code <= 0xdfff)) return -1;
+  return (text as string).length === (code > 0xffff ? 2 : 1) ? code : -1;
+}
+
+/**
+ * The UTF-16 code units of a text, block by block: a loop over them is twice as fast as one over the string. No
+ * block ends inside a surrogate pair; each is overwritten by the next.
+ */
+function* blocksOf(text: string): Generator<Uint16Array, void, void> {
+  const units = new Uint16Array(Math.min(text.length, BLOCK));
+  const bytes = Buffer.from(units.buffer);
+  for (let at = 0; at < text.length; ) {
+    let end = Math.min(at + BLOCK, text.length);
+    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--;
+    bytes.write(text.slice(at, end), 'utf16le');
+    yield units.subarray(0, end - at);
+    at = end;
+  }
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return (unit & 0xfc00) === 0xd800;
+}
+
+/** The code point of a high surrogate and the unit after it; the surrogate itself where they are no pair. */
+function joined(high: number, next = 0): number {
+  return (next & 0xfc00) === 0xdc00 ? 0x10000 + ((high & 0x3ff) << 10) + (next & 0x3ff) : high;
 }
 
 /** A character in quotes with its code point, so that blanks and look-alikes can be told apart. */

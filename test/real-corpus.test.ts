@@ -10,11 +10,17 @@ import { folder, start } from './cli/command.js';
 const corpus = listCorpora().find(({ name, available }) => name === 'jaychou' && available);
 
 test.skipIf(corpus === undefined)(
-  "the chapter's run: 20 epochs to a perplexity of 273, in less than 200 MB",
+  "the chapter's run: 20 epochs to a perplexity of 273, in less than 150 MB",
   async () => {
     const script = `
     await import(${JSON.stringify(new URL('../dist/cli/main.js', import.meta.url).href)});
-    process.on('exit', () => process.stderr.write('peak ' + process.resourceUsage().maxRSS + '\\n'));`;
+    const { existsSync, readFileSync } = await import('node:fs');
+    process.on('exit', () => {
+      // Linux counts the peak of the process that started this one into maxRSS, but not into VmHWM.
+      const status = '/proc/self/status';
+      const own = existsSync(status) && /VmHWM:\\s+(\\d+)/.exec(readFileSync(status, 'utf8'))?.[1];
+      process.stderr.write('peak ' + (own || process.resourceUsage().maxRSS) + '\\n');
+    });`;
     const options = ['train', 'jaychou', '--epochs', '20', '--json'];
     const running = start(folder(), options, '', {}, [
       '--input-type=module',
@@ -42,7 +48,7 @@ test.skipIf(corpus === undefined)(
     expect(last.perplexity).toBeLessThan(273 * 1.1);
     const peak = Number(/peak (\d+)/.exec(result.stderr)?.[1]);
     expect(peak).toBeGreaterThan(10_000);
-    expect(peak).toBeLessThan(200_000); // kilobytes
+    expect(peak).toBeLessThan(150_000); // kilobytes
   },
   180_000,
 );

@@ -2,6 +2,9 @@
 
 import type { Command } from 'commander';
 import type { DeviceName, TrainingConfig } from '../config.js';
+import type { EvaluationProgress } from '../evaluation.js';
+import { perplexity } from '../perplexity.js';
+import { duration, grouped, LiveLine } from './live-line.js';
 import { configValue } from './options.js';
 
 interface EvalFlags {
@@ -34,18 +37,49 @@ export function declareEval(command: Command): void {
 async function runEval(path: string, source: string, flags: EvalFlags): Promise<void> {
   const { loadCorpus } = await import('../corpus.js');
   const { LanguageModel } = await import('../model.js');
+  const { GruError } = await import('../errors.js');
   const { toNdjson } = await import('../events.js');
+  const { stopOnSignals } = await import('./stop.js');
   const { vocabulary, device } = flags;
-  await using model = await LanguageModel.load(path, { vocabulary, device });
-  const corpus = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all' });
-  const { perplexity, lossSum, tokens } = await model.evaluate(corpus.text);
-  if (flags.json) {
-    process.stdout.write(toNdjson({ type: 'evaluation', perplexity, lossSum, tokens }));
-    return;
+  const line = new LiveLine(!flags.json);
+  const stop = stopOnSignals(() => {});
+  try {
+    await using model = await LanguageModel.load(path, { vocabulary, device });
+    const { signal } = stop;
+    const { text } = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all', signal });
+    const onProgress = drawOn(line);
+    const result = await model.evaluate(text, { signal, onProgress });
+    line.wipe();
+    if (flags.json) {
+      process.stdout.write(toNdjson({ type: 'evaluation', ...result }));
+      return;
+    }
+    const { lossSum, tokens } = result;
+    const mean = (lossSum / tokens).toPrecision(5);
+    process.stdout.write(
+      `perplexity ${result.perplexity.toPrecision(6)} (${mean} nats a character, ${grouped(tokens)} predictions)\n`,
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof GruError) || thrown.code !== 'GRU_INTERRUPTED') throw thrown;
+    const hint = 'Nothing is kept of an evaluation that was stopped; run it again.';
+    throw new GruError(thrown.code, thrown.message, hint, { cause: stop.signal.reason });
+  } finally {
+    line.wipe();
+    stop.dispose();
   }
-  const mean = (lossSum / tokens).toPrecision(5);
-  const count = tokens.toLocaleString('en-US');
-  process.stdout.write(
-    `perplexity ${perplexity.toPrecision(6)} (${mean} nats a character, ${count} predictions)\n`,
-  );
+}
+
+/** Draws how far an evaluation that begins now is, how it does, and how long it will take. */
+function drawOn(line: LiveLine): (progress: EvaluationProgress) => void {
+  const began = performance.now();
+  return ({ tokens, totalTokens, lossSum }) => {
+    if (!line.due) return;
+    const speed = tokens / ((performance.now() - began) / 1000);
+    line.draw([
+      `evaluated ${Math.floor((100 * tokens) / totalTokens)} %`,
+      `perplexity ${perplexity(lossSum, tokens).toPrecision(5)}`,
+      `${grouped(Math.round(speed))} characters/s`,
+      `${duration((totalTokens - tokens) / speed)} left`,
+    ]);
+  };
 }

@@ -87,11 +87,6 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
   });
   try {
-    const corpus = await loadCorpus(corpusSource, {
-      maxChars: config.maxChars ?? checkpoint?.config.maxChars,
-      offline,
-      signal: stop.signal,
-    });
     const view: { show: (event: TrainEvent) => void } = json
       ? new NdjsonView()
       : new TerminalView(quiet ?? false);
@@ -99,7 +94,12 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       ...config,
       ...(prefix === undefined ? {} : { prefixes: prefix }),
       ...(initFrom === undefined ? {} : { initFrom }),
-      corpus,
+      // Named nowhere, so that its text can be freed once it is on the device.
+      corpus: await loadCorpus(corpusSource, {
+        maxChars: config.maxChars ?? checkpoint?.config.maxChars,
+        offline,
+        signal: stop.signal,
+      }),
       source: corpusSource,
       out,
       overwrite: overwrite ?? false,

@@ -11,13 +11,12 @@ import {
 import { packageVersion } from '../package-version.js';
 import { perplexity } from '../perplexity.js';
 import { reportsAfter } from '../schedule.js';
+import { duration, grouped, LiveLine } from './live-line.js';
 import { DEFAULT_OUT } from './options.js';
 import { bytesText } from './table.js';
 
 /** At a perplexity below this a model has its corpus by heart. */
 const MEMORISED = 1.5;
-/** The live line is drawn at most this often, in milliseconds. */
-const REDRAW_INTERVAL = 80;
 
 /** One event a line on stdout. */
 export class NdjsonView {
@@ -31,15 +30,13 @@ export class NdjsonView {
  */
 export class TerminalView {
   readonly #quiet: boolean;
-  readonly #live: boolean;
+  readonly #live: LiveLine;
   #start: StartEvent | undefined;
   #lastEpoch: EpochEvent | undefined;
-  #lineShown = false;
-  #drawnAt = 0;
 
   constructor(quiet: boolean) {
     this.#quiet = quiet;
-    this.#live = !quiet && process.stderr.isTTY === true && !process.env.CI && process.env.TERM !== 'dumb';
+    this.#live = new LiveLine(!quiet);
   }
 
   show(event: TrainEvent): void {
@@ -91,7 +88,7 @@ export class TerminalView {
     );
     const sizes = `${grouped(corpus.characters)} characters, ${grouped(corpus.vocabSize)} distinct; ${grouped(parameters)} parameters`;
     this.#print(process.stderr, `corpus ${corpus.name}: ${sizes}`);
-    for (const notice of notices) this.#print(process.stderr, styled('yellow', `note: ${notice}`));
+    for (const notice of notices) this.#print(process.stderr, yellow(`note: ${notice}`));
   }
 
   #report(event: EpochEvent): void {
@@ -121,9 +118,7 @@ export class TerminalView {
 
   /** The live line: where the run is, how it does, how long it will take. */
   #draw(progress?: ProgressEvent): void {
-    const now = performance.now();
-    if (!this.#live || this.#start === undefined || now - this.#drawnAt < REDRAW_INTERVAL) return;
-    this.#drawnAt = now;
+    if (this.#start === undefined || !this.#live.due) return;
     const { config, updatesPerEpoch } = this.#start;
     const last = this.#lastEpoch;
     const epoch = progress?.epoch ?? last?.epoch ?? 1;
@@ -140,35 +135,20 @@ export class TerminalView {
       parts.push(`${grouped(Math.round(last.tokensPerSecond))} characters/s`);
       parts.push(`${duration((config.epochs - last.epoch - done) * last.seconds)} left`);
     }
-    const line = parts.join(' · ').slice(0, (process.stderr.columns ?? 80) - 1);
-    process.stderr.write(`\r\x1b[2K${styled('cyan', line)}`);
-    this.#lineShown = true;
+    this.#live.draw(parts);
   }
 
   /** Prints a line, wiping the live one first. */
   #print(stream: NodeJS.WriteStream, line: string): void {
-    if (this.#lineShown) process.stderr.write('\r\x1b[2K');
-    this.#lineShown = false;
+    this.#live.wipe();
     stream.write(`${line}\n`);
   }
 }
 
-function styled(style: 'cyan' | 'yellow', text: string): string {
-  return styleText(style, text, { stream: process.stderr });
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString('en-US');
+function yellow(text: string): string {
+  return styleText('yellow', text, { stream: process.stderr });
 }
 
 function plural(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
-}
-
-/** Seconds as people say them. */
-function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-  return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`;
 }

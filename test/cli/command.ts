@@ -30,6 +30,8 @@ export interface Running {
   finished: Promise<Finished>;
   /** Resolves when stdout holds the text. */
   printed: (text: string) => Promise<void>;
+  /** Resolves when stderr holds the text. */
+  told: (text: string) => Promise<void>;
 }
 
 /** Starts `gru-native ...args` in `cwd`; `input` goes to its stdin; `program` replaces the entry point. */
@@ -46,13 +48,17 @@ export function start(
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
-  const waiting: { text: string; resolve: () => void }[] = [];
+  const waiting: (() => void)[] = [];
+  const wake = () => {
+    for (const look of waiting) look();
+  };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     stdout += chunk;
-    for (const { text, resolve } of waiting) if (stdout.includes(text)) resolve();
+    wake();
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
+    wake();
   });
   child.stdin.on('error', () => {}); // the command may end before it reads
   child.stdin.end(input);
@@ -66,11 +72,17 @@ export function start(
       resolve({ code, stdout, stderr, events });
     });
   });
-  const printed = (text: string) =>
-    stdout.includes(text)
-      ? Promise.resolve()
-      : new Promise<void>((resolve) => waiting.push({ text, resolve }));
-  return { child, finished, printed };
+  const until = (holds: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (holds()) resolve();
+      };
+      waiting.push(look);
+      look();
+    });
+  const printed = (text: string) => until(() => stdout.includes(text));
+  const told = (text: string) => until(() => stderr.includes(text));
+  return { child, finished, printed, told };
 }
 
 /** Runs a command to its end. */

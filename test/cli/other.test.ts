@@ -52,6 +52,36 @@ test('eval tells the perplexity over n - 1 predictions', async () => {
   });
 });
 
+test('eval of a long text has a live line on a terminal, and Ctrl-C ends it with 130', async () => {
+  const cwd = await trained();
+  writeFileSync(join(cwd, 'long.txt'), '车站'.repeat(5_000_000));
+  const script = `
+    process.stderr.isTTY = true;
+    process.stderr.columns = 200;
+    await import(${JSON.stringify(new URL('../../dist/cli/main.js', import.meta.url).href)});`;
+  const program = ['--input-type=module', '--eval', script, '--', 'gru-native'];
+  const terminal = { CI: '', TERM: 'xterm' };
+  const running = start(cwd, ['eval', 'gru-model', 'long.txt'], '', terminal, program);
+  await running.told('characters/s');
+  running.child.kill('SIGINT');
+  const { code, stdout, stderr } = await running.finished;
+  expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+  expect(stderr).toMatch(/evaluated \d+ % · perplexity [\d.]+ · [\d,]+ characters\/s · .+ left/);
+  const [wiped, message] = stderr.slice(stderr.lastIndexOf('\r')).split('[2K');
+  expect(wiped).toBe('\r\x1b');
+  expect(message).toMatch(/^stopped on request after \d+ of 9999999 predictions\n.+\n$/);
+});
+
+test('eval prints nothing but its result where there is no terminal', async () => {
+  const cwd = await trained();
+  writeFileSync(join(cwd, 'text.txt'), '车站'.repeat(20_000));
+  expect(await run(cwd, 'eval', 'gru-model', 'text.txt')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^perplexity .* 39,999 predictions\)\n$/),
+    stderr: '',
+  });
+});
+
 test('inspect tells what the file holds', async () => {
   const cwd = await trained();
   const text = (await run(cwd, 'inspect')).stdout;

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_MAX_CHARS } from '../../src/config.js';
 import { corpusFromText, loadCorpus } from '../../src/corpus.js';
 import { GruError } from '../../src/errors.js';
+import { Random } from '../../src/random.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -57,6 +58,23 @@ describe('the text', () => {
     const expected = { text, characters, totalCharacters: characters, sha256: sha256(text) };
     expect(corpusFromText(input)).toMatchObject(expected);
     expect(await loadCorpus(await put('newlines.txt', input))).toMatchObject(expected);
+  });
+
+  it('is normalised wherever its newlines are, as a replacement in the string would', async () => {
+    const alphabet = ['\n', '\r', '\r\n', '*', 'J', '\x8a', 'é', '\u2028', '你', '😀', '\u{10ffff}', ' '];
+    const random = new Random(3, 'test');
+    const below = (end: number) => Math.floor(random.nextFloat() * end);
+    for (let round = 0; round < 200; round++) {
+      const kinds = round % 2 ? alphabet : alphabet.filter((kind) => !kind.includes('\r'));
+      const draw = () => kinds[below(kinds.length)] as string;
+      const input = Array.from({ length: 1 + (round % 40) }, draw).join('');
+      const text = input.replace(/\r\n?|\n/g, ' ');
+      const characters = [...text].length;
+      const expected = { text, characters, totalCharacters: characters, sha256: sha256(text) };
+      expect(corpusFromText(input)).toMatchObject(expected);
+      const marked = Readable.from([Buffer.from(`\ufeff${input}`)]);
+      expect(await loadCorpus('-', {}, marked)).toMatchObject(expected);
+    }
   });
 
   it('is cut by code points, as a list of all characters would be', () => {

@@ -18,7 +18,8 @@
 //! types and finite values here. Memory taken is a small multiple of the input.
 
 use crate::{Layout, Sizes};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, View};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The only key of `__metadata__`.
@@ -68,6 +69,54 @@ pub struct ModelFile {
     pub metadata: String,
 }
 
+/// A tensor on its way into a file.
+struct FileTensor<'a> {
+    /// In the file.
+    shape: Vec<usize>,
+    values: &'a [f32],
+    /// Rows of `values` as they lie here, where the file has them transposed.
+    transposed_rows: Option<usize>,
+}
+
+impl<'a> FileTensor<'a> {
+    fn vector(values: &'a [f32]) -> Self {
+        Self { shape: vec![values.len()], values, transposed_rows: None }
+    }
+
+    fn transposed(values: &'a [f32], rows: usize) -> Self {
+        Self { shape: vec![values.len() / rows, rows], values, transposed_rows: Some(rows) }
+    }
+}
+
+impl View for FileTensor<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut bytes = Vec::with_capacity(self.data_len());
+        match self.transposed_rows {
+            None => bytes.extend(self.values.iter().flat_map(|value| value.to_le_bytes())),
+            Some(rows) => {
+                let columns = self.values.len() / rows;
+                for column in 0..columns {
+                    let values = self.values[column..].iter().step_by(columns);
+                    bytes.extend(values.flat_map(|value| value.to_le_bytes()));
+                }
+            }
+        }
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
 impl ModelFile {
     /// The layout of `parameters`.
     fn layout(&self) -> Layout {
@@ -98,28 +147,22 @@ impl ModelFile {
         let mut bias_hh = vec![0.0; 2 * hidden];
         bias_hh.extend_from_slice(b_q);
         bias_hh.resize(3 * hidden, 0.0);
+        // Each tensor is put into PyTorch's layout when its turn to be written has come, one at a time.
         let mut tensors = vec![
-            ("gru.weight_ih_l0", vec![3 * hidden, vocab], transpose(w_x, vocab)),
-            ("gru.weight_hh_l0", vec![3 * hidden, hidden], transpose(w_h, hidden)),
-            ("gru.bias_ih_l0", vec![3 * hidden], b.to_vec()),
-            ("gru.bias_hh_l0", vec![3 * hidden], bias_hh),
-            ("output.weight", vec![vocab, hidden], transpose(w_y, hidden)),
-            ("output.bias", vec![vocab], b_y.to_vec()),
+            ("gru.weight_ih_l0", FileTensor::transposed(w_x, vocab)),
+            ("gru.weight_hh_l0", FileTensor::transposed(w_h, hidden)),
+            ("gru.bias_ih_l0", FileTensor::vector(b)),
+            ("gru.bias_hh_l0", FileTensor::vector(&bias_hh)),
+            ("output.weight", FileTensor::transposed(w_y, hidden)),
+            ("output.bias", FileTensor::vector(b_y)),
         ];
         if !self.state.is_empty() {
-            tensors.push((STATE, vec![self.state.len() / hidden, hidden], self.state.clone()));
+            let shape = vec![self.state.len() / hidden, hidden];
+            tensors.push((STATE, FileTensor { shape, values: &self.state, transposed_rows: None }));
         }
-        let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = tensors
-            .into_iter()
-            .map(|(name, shape, values)| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-            .collect();
-        let views = bytes.iter().map(|(name, shape, data)| {
-            TensorView::new(Dtype::F32, shape.clone(), data).map(|view| (*name, view))
-        });
-        let views = views.collect::<Result<Vec<_>, _>>().map_err(not_safetensors)?;
         let metadata = (!self.metadata.is_empty())
             .then(|| HashMap::from([(METADATA_KEY.to_string(), self.metadata.clone())]));
-        safetensors::serialize(views, metadata).map_err(not_safetensors)
+        safetensors::serialize(tensors, metadata).map_err(not_safetensors)
     }
 
     /// Reads a file's bytes, made by this package or saved from PyTorch modules named `gru` and `output`.

@@ -1,0 +1,107 @@
+/** How well a network predicts a text: one lane through all of it, in pieces, the state carried from each to the next. */
+
+import { GruError } from './errors.js';
+import { CancelFlag, type Network } from './native.js';
+import { perplexity } from './perplexity.js';
+import type { Vocabulary } from './vocabulary.js';
+
+/** How well a model predicts a text. */
+export interface Evaluation {
+  perplexity: number;
+  /** Cross-entropy in nats, summed. */
+  lossSum: number;
+  /** Number of predictions: one less than characters. */
+  tokens: number;
+}
+
+/** How far an evaluation is. */
+export interface EvaluationProgress {
+  /** Predictions done. */
+  tokens: number;
+  /** Predictions in all. */
+  totalTokens: number;
+  /** Cross-entropy of those done, in nats, summed. */
+  lossSum: number;
+}
+
+/** How a text is evaluated. */
+export interface EvaluateOptions {
+  /** Stops after the steps that are running. */
+  signal?: AbortSignal | undefined;
+  /** Told after every piece, the last one too; what it throws ends the evaluation. */
+  onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+}
+
+/** Steps that the network takes at once: the most of an update. */
+export const EVALUATION_STEPS = 256;
+/** Predictions of a piece: what the network holds of the text, and what passes between two reports. */
+const PIECE = 64 * EVALUATION_STEPS;
+
+/**
+ * Perplexity of a text: from the zero state, every character but the first predicted, the state never reset. The
+ * text's ids take 4 bytes a character here; the network holds one piece of them, and its carried state moves on.
+ *
+ * @param network - one lane of at least {@link EVALUATION_STEPS} steps, its parameters set
+ * @throws GruError GRU_VOCABULARY for characters without an id, GRU_CORPUS_TOO_SHORT, both before any work is done;
+ * GRU_DIVERGED when a loss is not finite; GRU_INTERRUPTED, its cause the signal's reason, when the signal fired
+ */
+export async function evaluateText(
+  network: Network,
+  vocabulary: Vocabulary,
+  text: string,
+  { signal, onProgress }: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const ids = vocabulary.encode(text, 'the text');
+  if (ids.length < 2) {
+    throw new GruError(
+      'GRU_CORPUS_TOO_SHORT',
+      `expected a text of at least 2 characters to evaluate, received ${ids.length}`,
+      'A prediction needs a character before it.',
+    );
+  }
+  const totalTokens = ids.length - 1;
+  const cancel = new CancelFlag();
+  const onAbort = () => cancel.cancel();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await network.setState(new Float32Array(network.hiddenSize));
+    let lossSum = 0;
+    let tokens = 0;
+    while (tokens < totalTokens) {
+      if (signal?.aborted) cancel.cancel();
+      const left = totalTokens - tokens;
+      const numSteps = Math.min(EVALUATION_STEPS, left);
+      const updates = Math.min(PIECE / EVALUATION_STEPS, Math.floor(left / numSteps));
+      const length = updates * numSteps;
+      await network.loadCorpus(ids.subarray(tokens, tokens + length + 1));
+      const starts = Int32Array.from({ length: updates }, (_, update) => update * numSteps);
+      const plan = { starts, numSteps, learningRate: new Float32Array(), maxGradNorm: 1, carryState: true };
+      const result = await network.evaluate(plan, cancel);
+      for (const loss of result.lossSum) lossSum += loss;
+      tokens += result.updates * numSteps;
+      if (result.stopped === 'non-finite') throw notFinite(tokens);
+      if (result.stopped === 'cancelled') throw interrupted(signal?.reason, tokens, totalTokens);
+      onProgress?.({ tokens, totalTokens, lossSum });
+    }
+    return { perplexity: perplexity(lossSum, totalTokens), lossSum, tokens: totalTokens };
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function notFinite(tokens: number): GruError {
+  return new GruError(
+    'GRU_DIVERGED',
+    `expected a finite loss, received one that is not in the ${EVALUATION_STEPS} predictions after the first ${tokens}`,
+    "The model's parameters are too large to be of use; train it again, with a lower learning rate.",
+  );
+}
+
+function interrupted(reason: unknown, tokens: number, totalTokens: number): GruError {
+  return new GruError(
+    'GRU_INTERRUPTED',
+    `stopped on request after ${tokens} of ${totalTokens} predictions`,
+    'Nothing is kept of an evaluation that was stopped; begin it again.',
+    { cause: reason },
+  );
+}
