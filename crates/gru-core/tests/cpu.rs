@@ -85,6 +85,20 @@ fn paths_with_fused_multiply_add_give_the_same_bits() {
 }
 
 #[test]
+fn networks_side_by_side_take_turns_and_compute_the_same() {
+    let sizes =
+        Sizes { vocab_size: 61, hidden_size: 40, batch_size: 9, num_steps: 13, candidate_bias: false };
+    let alone = trained(2, sizes, Path::detect());
+    std::thread::scope(|scope| {
+        let runs: Vec<_> =
+            [1, 2, 2, 5].map(|threads| scope.spawn(move || trained(threads, sizes, Path::detect()))).into();
+        for run in runs {
+            assert!(run.join().unwrap() == alone);
+        }
+    });
+}
+
+#[test]
 fn a_run_stops_right_after_the_update_that_the_observer_stopped_at() {
     let sizes = Sizes { vocab_size: 5, hidden_size: 3, batch_size: 2, num_steps: 2, candidate_bias: false };
     let mut backend = CpuBackend::new(sizes, 1).unwrap();
