@@ -87,7 +87,7 @@ export declare class Network {
   /** Where the arithmetic is done. */
   get device(): 'cpu' | `cuda:${number}`
   /** The instructions that the products use where the CPU does the arithmetic; null where it does not. */
-  get cpuPath(): 'portable' | 'avx2' | null
+  get cpuPath(): 'portable' | 'avx2' | 'avx512' | 'neon' | null
   /** The GPU that does the arithmetic, if one does. */
   get gpu(): GpuFacts | null
   /** Number of parameters in all. */
@@ -106,12 +106,12 @@ export declare function availableThreads(): number
 export declare function cpuFeatures(): Array<string>
 
 /**
- * The instructions that the CPU backend's products use here: `portable` or `avx2`. The environment variable
- * `GRU_NATIVE_CPU` forces one.
+ * The instructions that the CPU backend's products use here, the fastest of the machine: `portable`, `avx2`,
+ * `avx512` or `neon`. The environment variable `GRU_NATIVE_CPU` forces one. All but `portable` give the same bits.
  *
  * @throws code `GRU_USAGE` where it names one that is not here.
  */
-export declare function cpuPath(): 'portable' | 'avx2'
+export declare function cpuPath(): 'portable' | 'avx2' | 'avx512' | 'neon'
 
 /** A GPU that the driver lists. */
 export interface CudaDevice {

@@ -44,7 +44,7 @@ export async function measureJob(job, meter, { threads, epochs, repeats, python 
   }
 
   const updates = updatesOf(job);
-  const { name, corpus } = job;
+  const { name, corpus, batchSize, numSteps } = job;
   const secondsPerEpoch = summary(seconds);
   const gflopPerEpoch = (updates * flopPerUpdate(job)) / 1e9;
   const gflopPerSecond = gflopPerEpoch / secondsPerEpoch.median;

@@ -1,10 +1,6 @@
 /** Runs every check that is not a test: format, lint, types, and whether generated files are up to date. */
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-
-const generated = new URL('../index.d.ts', import.meta.url);
-const before = readFileSync(generated, 'utf8');
 
 const CHECKS = [
   ['Rust format', 'cargo', ['fmt', '--all', '--check']],
@@ -24,6 +20,8 @@ const CHECKS = [
   ['import arrows', 'npx', ['vitest', 'run', '--reporter=dot', 'test/architecture.test.ts']],
   ['kernels', 'node', ['scripts/check-kernels.mjs']],
   ['build of the addon', 'npm', ['run', '--silent', 'build:rs']],
+  // Compared with what git holds: an earlier build may have written the file already.
+  ['index.d.ts is what the build generates', 'git', ['diff', '--exit-code', '--', 'index.d.ts']],
 ];
 
 let failed = false;
@@ -32,7 +30,5 @@ for (const [name, command, args, env = {}] of CHECKS) {
   console.log(`${status === 0 ? 'ok     ' : 'FAILED '} ${name}`);
   failed ||= status !== 0;
 }
-const upToDate = readFileSync(generated, 'utf8') === before;
-console.log(`${upToDate ? 'ok     ' : 'FAILED '} index.d.ts is what the build generates`);
-if (!upToDate) console.error('index.d.ts was out of date and has been generated again: commit it.');
-process.exitCode = failed || !upToDate ? 1 : 0;
+if (failed) console.error('A generated file that differs was written anew: add it to the commit.');
+process.exitCode = failed ? 1 : 0;
