@@ -56,6 +56,13 @@ describe('memory that is too small', () => {
     expect(notices[0]).toMatch(/^running on the CPU, the GPU's memory is too small: expected \d+ bytes/);
   }, 60_000);
 
+  test('on one GPU: the next that has enough is taken', async () => {
+    const behaviour = 'devices=2,memory=68000000/1000000000';
+    const result = await run(folder(), ['train', ...JOB, '--hidden-size', '200'], behaviour);
+    expect(result.code).toBe(0);
+    expect(result.events()[0]).toMatchObject({ device: 'cuda:1' });
+  });
+
   test('for a corpus that counted as fitting: auto goes on with the CPU all the same', async () => {
     const cwd = folder();
     longText(cwd);
