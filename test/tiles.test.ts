@@ -30,7 +30,7 @@ test.skipIf(process.arch !== 'x64')(
         const options = ['--crate-type', 'lib', '--edition', '2021', '-O', '-A', 'warnings'];
         const out = join(folder, 'tile.s');
         execFileSync('rustc', [...options, '-C', 'codegen-units=1', '--emit', `asm=${out}`, source]);
-        return loopsOf(readFileSync(out, 'utf8'), 'avx2::tile').filter((loop) => loop.multiplies);
+        return loopsOf(readFileSync(out, 'utf8'), 'avx2::tile').filter((loop: InnerLoop) => loop.multiplies);
       };
       expect(loops(9).some((loop) => loop.stack.length > 0)).toBe(true);
       const six = loops(6);
