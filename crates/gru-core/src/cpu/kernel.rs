@@ -14,6 +14,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 
 use super::memory::LINE;
 
