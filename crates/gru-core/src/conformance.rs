@@ -28,6 +28,10 @@ impl Tolerance {
     /// Backends in f32: rounding is 6e-8; sums of a few thousand terms and 35 recurrent steps cost about
     /// thirty times that. Training magnifies it from update to update.
     pub const F32: Self = Self { values: 2e-6, gradients: 5e-6, training: 1e-3 };
+
+    /// Backends whose products have operands in bf16 (rounding 2e-3) and sums in f32: errors of single terms average
+    /// out in sums, and those of a small gradient are as large as those of the largest it is computed from.
+    pub const BF16: Self = Self { values: 3e-3, gradients: 1e-2, training: 2e-2 };
 }
 
 /// Sizes at which gradients are compared: each of 1, primes, and both sides of the 8 lanes and 16 elements

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     __m256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-super::registers::kernel_of_registers! {
+super::registers::tile_of_registers! {
     features: "avx2,fma",
     register: __m256,
     zero: _mm256_setzero_ps,
@@ -15,4 +15,11 @@ super::registers::kernel_of_registers! {
     multiply_add: _mm256_fmadd_ps,
     few: [1 2 3 4 5],
     max_rows: 6,
+}
+
+super::registers::row_of_registers! {
+    features: "avx2,fma",
+    zero: _mm256_setzero_ps,
+    same: _mm256_set1_ps,
+    multiply_add: _mm256_fmadd_ps,
 }

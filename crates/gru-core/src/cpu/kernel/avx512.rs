@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-super::registers::kernel_of_registers! {
+super::registers::tile_of_registers! {
     features: "avx512f",
     register: __m512,
     zero: _mm512_setzero_ps,
@@ -15,4 +15,11 @@ super::registers::kernel_of_registers! {
     multiply_add: _mm512_fmadd_ps,
     few: [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15],
     max_rows: 16,
+}
+
+super::registers::row_of_registers! {
+    features: "avx512f",
+    zero: _mm512_setzero_ps,
+    same: _mm512_set1_ps,
+    multiply_add: _mm512_fmadd_ps,
 }

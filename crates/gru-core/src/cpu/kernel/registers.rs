@@ -1,9 +1,9 @@
 //! The tile and the row for instruction sets whose registers hold a line of B whole or halved: one text for all of
 //! them, compiled for each.
 
-/// Defines `MAX_ROWS`, `tile` and `row` of a path from its registers and what is done with them. `few` are the
-/// numbers of rows below `max_rows`.
-macro_rules! kernel_of_registers {
+/// Defines `MAX_ROWS` and `tile` of a path from its registers and what is done with them. `few` are the numbers of rows
+/// below `max_rows`.
+macro_rules! tile_of_registers {
     (
         features: $features:literal, register: $register:ty, zero: $zero:ident, load: $load:ident,
         store: $store:ident, same: $same:ident, multiply_add: $multiply_add:ident,
@@ -108,6 +108,37 @@ macro_rules! kernel_of_registers {
             }
         }
 
+        /// # Safety
+        /// `from` points to a line.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn line(from: *const f32) -> Line {
+            let mut line = [$zero(); LINE / WIDTH];
+            for (index, register) in line.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *register = unsafe { $load(from.add(index * WIDTH)) };
+            }
+            line
+        }
+
+        /// # Safety
+        /// `to` points to as many elements.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn store(to: *mut f32, registers: &[$register]) {
+            for (index, register) in registers.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe { $store(to.add(index * WIDTH), *register) };
+            }
+        }
+    };
+}
+
+/// Defines `row` of a path, where its tile is defined too.
+macro_rules! row_of_registers {
+    (
+        features: $features:literal, zero: $zero:ident, same: $same:ident, multiply_add: $multiply_add:ident $(,)?
+    ) => {
         /// See [`super::Path::row`]: at most four panels.
         ///
         /// # Safety
@@ -149,31 +180,7 @@ macro_rules! kernel_of_registers {
                 store(lines, sums.as_flattened());
             }
         }
-
-        /// # Safety
-        /// `from` points to a line.
-        #[inline]
-        #[target_feature(enable = $features)]
-        unsafe fn line(from: *const f32) -> Line {
-            let mut line = [$zero(); LINE / WIDTH];
-            for (index, register) in line.iter_mut().enumerate() {
-                // SAFETY: the caller's promise.
-                *register = unsafe { $load(from.add(index * WIDTH)) };
-            }
-            line
-        }
-
-        /// # Safety
-        /// `to` points to as many elements.
-        #[inline]
-        #[target_feature(enable = $features)]
-        unsafe fn store(to: *mut f32, registers: &[$register]) {
-            for (index, register) in registers.iter().enumerate() {
-                // SAFETY: the caller's promise.
-                unsafe { $store(to.add(index * WIDTH), *register) };
-            }
-        }
     };
 }
 
-pub(super) use kernel_of_registers;
+pub(super) use {row_of_registers, tile_of_registers};
