@@ -95,7 +95,7 @@ export declare class Network {
   /** Where the arithmetic is done; `cuda` while it is open which GPU that will be. */
   get device(): 'cpu' | 'cuda' | `cuda:${number}`
   /** The instructions that the products use where the CPU does the arithmetic; null where it does not. */
-  get cpuPath(): 'portable' | 'avx2' | 'avx512' | 'neon' | null
+  get cpuPath(): 'portable' | 'avx2' | 'avx512' | 'neon' | 'portable-bf16' | 'avx2-bf16' | 'avx512-bf16' | null
   /** The GPU that does the arithmetic, once `ready` has resolved; null where none does. */
   get gpu(): GpuFacts | null
   /** Number of parameters in all. */
@@ -324,6 +324,11 @@ export interface NetworkOptions {
   candidateBias?: boolean
   /** Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one. */
   device?: 'cpu' | 'cuda' | `cuda:${number}`
+  /**
+   * What the operands of the products are rounded to on the CPU: `fp32` when absent, or `bf16` where the processor
+   * has instructions for it. State, gates, gradients, sums and parameters are fp32 either way.
+   */
+  precision?: 'fp32' | 'bf16'
   /** Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent. */
   corpusLength?: number
 }

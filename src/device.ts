@@ -64,14 +64,8 @@ async function onCpu({ options, precision, fill }: Placement): Promise<Network> 
       'tf32 is an arithmetic of NVIDIA tensor cores; use --precision fp32.',
     );
   }
-  if (precision === 'bf16') {
-    throw new GruError(
-      'GRU_DEVICE',
-      'expected a CPU path with bf16 products for --precision bf16, received a build of gru-native without one',
-      'Use --precision fp32.',
-    );
-  }
-  return filled(new Network({ ...options, device: 'cpu' }), fill);
+  const operands = precision === 'bf16' ? 'bf16' : 'fp32';
+  return filled(new Network({ ...options, device: 'cpu', precision: operands }), fill);
 }
 
 async function onGpu(placement: Placement, device: Exclude<DeviceName, 'auto' | 'cpu'>): Promise<Network> {

@@ -42,7 +42,7 @@ export interface StartEvent {
   /** `cpu` or `cuda:N`. */
   device: string;
   /** Where the CPU does the arithmetic, the instructions that its products use. */
-  cpuPath?: 'portable' | 'avx2' | 'avx512' | 'neon';
+  cpuPath?: 'portable' | 'avx2' | 'avx512' | 'neon' | 'portable-bf16' | 'avx2-bf16' | 'avx512-bf16';
   /** The GPU, where one does the arithmetic. */
   gpu?: Gpu;
   /** Number of trained parameters. */

@@ -143,6 +143,31 @@ test('the environment may force a path of the CPU', async () => {
   expect(refused.stderr).toMatch(/expected portable.* for GRU_NATIVE_CPU, received mmx/);
 });
 
+test('bf16 needs instructions for it, or an emulation that the environment names', async () => {
+  const cwd = folder();
+  writeFileSync(join(cwd, 'text.txt'), '春眠不觉晓 处处闻啼鸟 夜来风雨声 花落知多少 '.repeat(40));
+  const train = (path: string, ...args: string[]) =>
+    start(
+      cwd,
+      ['train', 'text.txt', '--precision', 'bf16', '--epochs', '1', '--json', ...SMALL, ...args],
+      '',
+      {
+        GRU_NATIVE_CPU: path,
+      },
+    ).finished;
+  const without = await train('portable');
+  expect(without.code).toBe(4);
+  expect(without.stderr).toMatch(
+    /^error: .*avx512bf16 for --precision bf16, received .*\nUse --precision fp32\.\n$/,
+  );
+  const emulated = await train('portable-bf16');
+  expect(emulated.code).toBe(0);
+  expect(JSON.parse(emulated.stdout.split('\n')[0] as string)).toMatchObject({
+    cpuPath: 'portable-bf16',
+    precision: 'bf16',
+  });
+});
+
 test('help and version answer without loading the addon', async () => {
   const cwd = folder();
   const env = { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere', NODE_OPTIONS: '--no-addons' };

@@ -1,6 +1,7 @@
 //! What the machine and this build offer, for `doctor`.
 
 use crate::error::{self, Result};
+use gru_core::Error;
 use gru_core::cpu::kernel::Path;
 use napi_derive::napi;
 use std::num::NonZero;
@@ -8,19 +9,38 @@ use std::num::NonZero;
 /// Forces a path of the CPU backend.
 const FORCE_PATH: &str = "GRU_NATIVE_CPU";
 
-/// The path that the CPU backend's networks take: the fastest of this machine, or the one that `GRU_NATIVE_CPU`
-/// names.
+/// The path that a network on the CPU takes: the fastest of this machine, or the one that `GRU_NATIVE_CPU` names.
 ///
 /// # Errors
 /// `GRU_USAGE` for a name that is no path of this machine.
 pub fn path() -> Result<Path> {
-    let Some(name) = std::env::var_os(FORCE_PATH).filter(|name| !name.is_empty()) else {
-        return Ok(Path::detect());
-    };
-    let available = Path::available();
-    let chosen = available.iter().copied().find(|path| name == path.name());
+    forced(Path::available()).map(|forced| forced.unwrap_or_else(Path::detect))
+}
+
+/// The same with operands in bf16: `GRU_NATIVE_CPU` may name an emulation, which gives the same results slowly.
+///
+/// # Errors
+/// `GRU_USAGE` as for [`path`], `GRU_DEVICE` where no instruction multiplies bf16.
+pub fn bf16_path() -> Result<Path> {
+    let all = [Path::available(), Path::available_bf16()].concat();
+    let chosen = forced(all)?.map_or_else(Path::detect_bf16, |path| Some(path).filter(|path| path.is_bf16()));
     chosen.ok_or_else(|| {
-        let names: Vec<&str> = available.iter().map(|path| path.name()).collect();
+        error::core(&Error::Unavailable {
+            expected: "a processor with avx512bf16 for --precision bf16".into(),
+            received: format!("one with {}", cpu_features().join(", ")),
+            hint: "Use --precision fp32".into(),
+        })
+    })
+}
+
+/// The one of these paths that the environment names.
+fn forced(paths: Vec<Path>) -> Result<Option<Path>> {
+    let Some(name) = std::env::var_os(FORCE_PATH).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let found = paths.iter().copied().find(|path| name == path.name());
+    found.map(Some).ok_or_else(|| {
+        let names: Vec<&str> = paths.iter().map(|path| path.name()).collect();
         let received = name.to_string_lossy();
         error::usage(format!("expected {} for {FORCE_PATH}, received {received}", names.join(" or ")))
     })

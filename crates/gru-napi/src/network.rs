@@ -273,7 +273,11 @@ impl Network {
     }
 
     /// The instructions that the products use where the CPU does the arithmetic; null where it does not.
-    #[napi(getter, catch_unwind, ts_return_type = "'portable' | 'avx2' | 'avx512' | 'neon' | null")]
+    #[napi(
+        getter,
+        catch_unwind,
+        ts_return_type = "'portable' | 'avx2' | 'avx512' | 'neon' | 'portable-bf16' | 'avx2-bf16' | 'avx512-bf16' | null"
+    )]
     pub fn cpu_path(&self) -> Option<&'static str> {
         (self.choice == Choice::Cpu).then(|| self.path.name())
     }

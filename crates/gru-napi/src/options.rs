@@ -2,7 +2,7 @@
 
 use crate::argument::{Argument, Fields};
 use crate::device::Choice;
-use crate::error::Result;
+use crate::error::{self, Result};
 use crate::machine;
 use gru_core::Sizes;
 use gru_core::cpu::kernel::Path;
@@ -35,6 +35,10 @@ pub struct NetworkOptions {
     /// Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one.
     #[napi(ts_type = "'cpu' | 'cuda' | `cuda:${number}`")]
     pub device: Option<Argument>,
+    /// What the operands of the products are rounded to on the CPU: `fp32` when absent, or `bf16` where the processor
+    /// has instructions for it. State, gates, gradients, sums and parameters are fp32 either way.
+    #[napi(ts_type = "'fp32' | 'bf16'")]
+    pub precision: Option<Argument>,
     /// Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent.
     #[napi(ts_type = "number")]
     pub corpus_length: Option<Argument>,
@@ -66,6 +70,7 @@ impl FromNapiValue for NetworkOptions {
             threads: fields.field("threads")?.given(),
             candidate_bias: fields.field("candidateBias")?.given(),
             device: fields.field("device")?.given(),
+            precision: fields.field("precision")?.given(),
             corpus_length: fields.field("corpusLength")?.given(),
         })
     }
@@ -90,11 +95,20 @@ impl NetworkOptions {
             Some(given) => size(given, "threads")?,
             None => (machine::available_threads() as usize).min(gru_core::cpu::MAX_THREADS),
         };
-        let path = machine::path()?;
         let choice = match self.device {
             Some(given) => Choice::parse(&given.text("device")?)?,
             None => Choice::Cpu,
         };
+        let bf16 = match self.precision.map(|given| given.text("precision")).transpose()?.as_deref() {
+            None | Some("fp32") => false,
+            Some("bf16") if choice == Choice::Cpu => true,
+            Some(other) => {
+                return Err(error::usage(format!(
+                    "expected fp32 as precision, or bf16 on the CPU, received {other}"
+                )));
+            }
+        };
+        let path = if bf16 { machine::bf16_path()? } else { machine::path()? };
         let corpus_length = match self.corpus_length {
             Some(given) => given.whole("corpusLength", 0, MAX_ELEMENTS as u64)? as usize,
             None => 0,
