@@ -56,6 +56,9 @@ impl<D: Device> CudaBackend<D> {
         };
         backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()])?;
         backend.write_state(&vec![0.0; sizes.batch_size * sizes.hidden_size])?;
+        // It is read as a whole, also what no update has filled yet.
+        let report = backend.arena.report;
+        backend.device.write(report.address, &vec![0; report.length as usize])?;
         Ok(backend)
     }
 
@@ -94,6 +97,11 @@ impl<D: Device> CudaBackend<D> {
             bias_slot: task.bias_slot - unused,
             num_slots: task.num_slots - unused,
             ids: self.ids,
+            // Evaluation and a gradient alone need none; what is not given must not be read.
+            learning_rate: match plan.learning_rate.len() < plan.updates(&self.sizes) {
+                true => Region::default(),
+                false => task.learning_rate,
+            },
             ..task
         }
     }
