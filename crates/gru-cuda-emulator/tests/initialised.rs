@@ -107,7 +107,8 @@ fn a_kernel_that_reads_what_nobody_wrote_is_found() {
         let (memory, fresh) = (Memory::new(128), Buffer::new(128, 4));
         let mut task = memory.task();
         task.input = fresh.region;
-        let words = ["reads device memory at", "the region at byte 0 of the task, which holds what nobody wrote"];
+        let words =
+            ["reads device memory at", "the region at byte 0 of the task, which holds what nobody wrote"];
         assert_fault(run("copy_shifted", 1, 128, &task, seed), FaultKind::Unwritten, "copy_shifted", &words);
         // What another launch wrote is written.
         task.input = Region { length: 128, ..memory.out.region };
