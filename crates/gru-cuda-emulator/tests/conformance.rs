@@ -27,7 +27,7 @@ const fn row(sizes: [usize; 4], what: &'static str) -> Row {
 }
 
 /// All sizes.
-const TABLE: [Row; 19] = [
+const TABLE: [Row; 20] = [
     row(conformance::ODD_SIZES[0], "gradients, forward, 40 updates"),
     row(conformance::ODD_SIZES[1], "gradients, forward"),
     row(conformance::ODD_SIZES[2], "gradients, forward, 40 updates"),
@@ -42,6 +42,7 @@ const TABLE: [Row; 19] = [
     row([29, 21, 11, 8], "shorter updates"),
     row([65, 48, 16, 12], "10 updates"),
     row([23, 20, 10, 5], "a plan in pieces, cancelled, not finite"),
+    row([23, 20, 10, 12], "a gradient beyond f64"),
     row([61, 40, 20, 9], "the same run twice"),
     row([1, 6, 3, 4], "a vocabulary of one"),
     row([7, 3, 2, 4], "wrong arguments"),
@@ -196,6 +197,22 @@ fn single_launches_compute_what_a_captured_sequence_does() {
     let launches = single.run_singly(&plan, Mode::Train).unwrap();
     assert_eq!(launches.len(), 2 * SIZES.num_steps + 11);
     assert_eq!(captured.parameters(), single.parameters());
+}
+
+/// As a timing repeats them: always the first update, whatever there is of a second.
+#[test]
+fn single_launches_can_be_repeated() {
+    let (mut trained, mut repeated) = (backend(1), backend(2));
+    let mut plan = prepare(&mut repeated);
+    plan.starts.truncate(6);
+    plan.learning_rate.truncate(1);
+    prepare(&mut trained);
+    for _ in 0..3 {
+        train(&mut trained, &plan);
+        let launches = repeated.launches(&plan, Mode::Train).unwrap();
+        gru_cuda::Device::run(repeated.device(), &launches).unwrap();
+    }
+    assert_eq!(trained.parameters(), repeated.parameters());
 }
 
 #[test]

@@ -4,9 +4,10 @@
 
 KERNEL(heap_overflow, 32, MemoryTask) {
     if (threadIdx.x != 0) return;
-    float* numbers = new float[4]();
-    numbers[3 + task.shift] = 1.0f;
-    task.out[0] = numbers[3];
+    const int count = blockDim.x / 8;  // 4, which the compiler does not know: else UBSan's check would come first
+    float* numbers = new float[count]();
+    numbers[count - 1 + task.shift] = 1.0f;
+    task.out[0] = numbers[0];
     delete[] numbers;
 }
 
