@@ -78,11 +78,20 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// What the device reports.
     pub fn run_singly(&mut self, plan: &Plan, mode: Mode) -> Result<Vec<Launch>, Error> {
-        self.upload(plan, 0..1)?;
-        let launches = update::update(&self.task(plan), mode);
+        let launches = self.launches(plan, mode)?;
         self.device.run(&launches)?;
         self.device.wait()?;
         Ok(launches)
+    }
+
+    /// Readies the device for the first update of a plan and gives its launches. They move the device on to an
+    /// update whose tables may not be there: each time they are run this is called before.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn launches(&mut self, plan: &Plan, mode: Mode) -> Result<Vec<Launch>, Error> {
+        self.upload(plan, 0..1)?;
+        Ok(update::update(&self.task(plan), mode))
     }
 
     /// What the kernels of an update of this plan are given.
