@@ -64,10 +64,13 @@ impl Device for Strict {
     }
 }
 
+/// Something that a network is asked for.
+type Part = fn(&mut dyn Backend, &Plan) -> Result<(), Error>;
+
 /// Everything that a network can be asked for, each first on a fresh network, with rates and without.
 #[test]
 fn nothing_is_read_before_it_is_written() {
-    let parts: [fn(&mut dyn Backend, &Plan) -> Result<(), Error>; 5] = [
+    let parts: [Part; 5] = [
         |network, plan| network.train(plan, &mut |_, _| ControlFlow::Continue(())).map(drop),
         |network, plan| {
             let plan = Plan { learning_rate: vec![], ..plan.clone() };
