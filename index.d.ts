@@ -19,18 +19,26 @@ export declare class CancelFlag {
  * that runs its commands one after the other, in the order of the calls.
  *
  * Arrays given to a method are copied in the call. A method that fails rejects with an `Error` whose `code`
- * is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, or
- * `GRU_INTERNAL` for a bug, after which the network refuses further commands. A network that waits for
- * nothing does not keep the process alive.
+ * is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, `GRU_DEVICE` where
+ * no GPU can be used, `GRU_DEVICE_FAULT` where one failed while it computed, or `GRU_INTERNAL` for a bug, after
+ * which the network refuses further commands. A network that waits for nothing does not keep the process alive.
  */
 export declare class Network {
   /**
-   * A network whose parameters, corpus and state are zeros or empty. Blocks while its memory is made
-   * ready.
+   * A network whose parameters, corpus and state are zeros or empty. On the CPU it blocks while its memory is
+   * made ready. A GPU is opened by the network's thread, which may take seconds: the first commands wait for
+   * it, and where it cannot be opened all reject with the reason.
    *
-   * @throws code `GRU_USAGE`, `GRU_DEVICE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
+   * @throws code `GRU_USAGE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
    */
   constructor(options: NetworkOptions)
+  /**
+   * Resolves once the network can take commands without waiting: at once on the CPU, on a GPU when it is open.
+   *
+   * Rejects with code `GRU_DEVICE` where no GPU can be used and `GRU_OUT_OF_MEMORY` where its memory is too
+   * small.
+   */
+  ready(): Promise<void>
   /**
    * Draws all weights from N(0, `initScale`^2) and zeroes all biases. `seed` is a whole number from 0 to
    * 2^53 - 1; equal seeds give equal parameters on every platform.
@@ -68,8 +76,8 @@ export declare class Network {
   /** Replaces the carried hidden state, `[batchSize, hiddenSize]` row-major, all finite. */
   setState(state: Float32Array): Promise<void>
   /**
-   * Gives thread and memory back. A running command ends after the update it is in; it, those that wait and
-   * all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
+   * Gives thread and memory back. A running command ends after the update it is in, and the opening of a GPU at
+   * once; it, those that wait and all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
    */
   dispose(): void
   /** Number of distinct characters. */
@@ -84,11 +92,11 @@ export declare class Network {
   get candidateBias(): boolean
   /** Threads that share the work; 1 where a GPU does it. */
   get threads(): number
-  /** Where the arithmetic is done. */
-  get device(): 'cpu' | `cuda:${number}`
+  /** Where the arithmetic is done; `cuda` while it is open which GPU that will be. */
+  get device(): 'cpu' | 'cuda' | `cuda:${number}`
   /** The instructions that the products use where the CPU does the arithmetic; null where it does not. */
   get cpuPath(): 'portable' | 'avx2' | 'avx512' | 'neon' | null
-  /** The GPU that does the arithmetic, if one does. */
+  /** The GPU that does the arithmetic, once `ready` has resolved; null where none does. */
   get gpu(): GpuFacts | null
   /** Number of parameters in all. */
   get parameterCount(): number
@@ -123,11 +131,13 @@ export interface CudaDevice {
   computeCapability: string
   /** All of its memory, in bytes. */
   memoryBytes: number
+  /** The stages of this GPU, in order; none where it was not tried, since one before it will do. */
+  stages: Array<CudaStage>
 }
 
 /**
- * Looks at every stage, the kernels' self-test included. Blocks for up to some seconds; loads the driver into
- * this process for good.
+ * Looks at every stage, the kernels' self-test included, of one GPU after the other until one will do. Blocks
+ * for up to some seconds; loads the driver into this process for good.
  */
 export declare function cudaReport(): CudaReport
 
@@ -135,13 +145,20 @@ export declare function cudaReport(): CudaReport
 export interface CudaReport {
   /** Whether every stage passed. */
   available: boolean
-  /** Every stage, in order. */
+  /**
+   * Every stage on the way to a GPU, in order: the driver's, then those of the GPU that was chosen or, where
+   * none will do, of the one that came farthest.
+   */
   stages: Array<CudaStage>
   /** Every GPU that the driver lists, usable or not. */
   devices: Array<CudaDevice>
-  /** The CUDA version that the driver is for, such as `12.4`. */
-  driver?: string
-  /** The PTX that would be loaded. */
+  /** The number of the GPU that `cuda` means: the first for which every stage passed. */
+  chosen?: number
+  /** The highest version of CUDA that the driver supports, such as `12.4`. */
+  cudaVersion?: string
+  /** The release of the driver, such as `550.54.14`; absent where the system does not tell it. */
+  driverRelease?: string
+  /** The PTX that was loaded. */
   ptx?: string
 }
 
@@ -253,8 +270,10 @@ export interface GpuFacts {
   computeCapability: string
   /** All of its memory, in bytes. */
   memoryBytes: number
-  /** The CUDA version that the driver is for, such as `12.4`. */
-  driver: string
+  /** The highest version of CUDA that the driver supports, such as `12.4`. */
+  cudaVersion: string
+  /** The release of the driver, such as `550.54.14`; absent where the system does not tell it. */
+  driverRelease?: string
   /** The PTX that it loaded. */
   ptx: string
   /** Time that loading the kernels took, in seconds; the first time on a machine the driver compiles them. */
@@ -305,6 +324,8 @@ export interface NetworkOptions {
   candidateBias?: boolean
   /** Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one. */
   device?: 'cpu' | 'cuda' | `cuda:${number}`
+  /** Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent. */
+  corpusLength?: number
 }
 
 /** A tensor's place in the flat array of parameters. */

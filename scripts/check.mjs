@@ -23,6 +23,7 @@ const CHECKS = [
   ['types', 'npx', ['tsc', '-p', 'tsconfig.json']],
   ['import arrows', 'npx', ['vitest', 'run', '--reporter=dot', 'test/architecture.test.ts']],
   ['kernels', 'node', ['scripts/check-kernels.mjs']],
+  ['tiles of the CPU', 'node', ['scripts/check-tiles.mjs']],
   ['build of the addon', 'npm', ['run', '--silent', 'build:rs']],
   // Compared with what git holds: an earlier build may have written the file already.
   ['index.d.ts is what the build generates', 'git', ['diff', '--exit-code', '--', 'index.d.ts']],

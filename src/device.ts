@@ -10,36 +10,53 @@ export interface PlacedNetwork {
   notices: string[];
 }
 
+/** How a network comes to its device. */
+export interface Placement {
+  /** Sizes, and the length of the corpus, for which a GPU must have memory left. */
+  options: Omit<NetworkOptions, 'device'>;
+  device: DeviceName;
+  precision: Precision;
+  /** Gives the network its corpus and parameters; once more where `auto` finds that they do not fit the GPU. */
+  fill: (network: Network) => Promise<void>;
+  /** Ends the opening of a GPU. */
+  signal?: AbortSignal | undefined;
+  /** Told once when opening a GPU takes longer than a second. */
+  onGpuWait?: (() => void) | undefined;
+}
+
+/** Milliseconds after which the user is told what is being waited for. */
+const QUIET_WAIT = 1000;
+
+/** What `auto` goes on from with the CPU. */
+const NOT_HERE = ['GRU_DEVICE', 'GRU_DEVICE_FAULT', 'GRU_OUT_OF_MEMORY'];
+
 /**
- * Makes a network on the device asked for. `auto` is the first GPU that will do, and where none will the CPU,
- * with a notice that names what was missing.
+ * Makes a network on the device asked for and fills it. `auto` is the first GPU that will do, and where none will
+ * the CPU, with a notice that names what was missing.
  *
  * @throws GruError GRU_DEVICE for a device that cannot be used, or an arithmetic that it does not have;
- * GRU_USAGE for an arithmetic that it can never have; GRU_OUT_OF_MEMORY
+ * GRU_USAGE for an arithmetic that it can never have; GRU_OUT_OF_MEMORY; GRU_INTERRUPTED when the signal fired
+ * while a GPU was being opened; what `fill` throws
  */
-export function placeNetwork(
-  sizes: Omit<NetworkOptions, 'device'>,
-  device: DeviceName,
-  precision: Precision,
-): PlacedNetwork {
-  if (device === 'cpu') return { network: onCpu(sizes, precision), notices: [] };
-  if (device !== 'auto') {
-    return { network: onCuda(sizes, device, precision), notices: [] };
+export async function placeNetwork(placement: Placement): Promise<PlacedNetwork> {
+  const { device, precision } = placement;
+  if (device === 'cpu') return { network: await onCpu(placement), notices: [] };
+  if (device !== 'auto') return { network: await onGpu(placement, device), notices: [] };
+  if (precision !== 'fp32') {
+    const notices = [`running on the CPU: the CUDA kernels have no ${precision}`];
+    return { network: await onCpu(placement), notices };
   }
-  if (precision !== 'fp32') return { network: onCpu(sizes, precision), notices: [] };
   try {
-    return { network: new Network({ ...sizes, device: 'cuda' }), notices: [] };
+    return { network: await openGpu(placement, 'cuda'), notices: [] };
   } catch (thrown) {
     const { code, message } = toGruError(thrown);
-    if (code !== 'GRU_DEVICE' && code !== 'GRU_OUT_OF_MEMORY') throw thrown;
-    return {
-      network: onCpu(sizes, precision),
-      notices: [`running on the CPU, no GPU can be used: ${message}`],
-    };
+    if (!NOT_HERE.includes(code)) throw thrown;
+    const why = code === 'GRU_OUT_OF_MEMORY' ? "the GPU's memory is too small" : 'no GPU can be used';
+    return { network: await onCpu(placement), notices: [`running on the CPU, ${why}: ${message}`] };
   }
 }
 
-function onCpu(sizes: Omit<NetworkOptions, 'device'>, precision: Precision): Network {
+async function onCpu({ options, precision, fill }: Placement): Promise<Network> {
   if (precision === 'tf32') {
     throw new GruError(
       'GRU_USAGE',
@@ -54,14 +71,11 @@ function onCpu(sizes: Omit<NetworkOptions, 'device'>, precision: Precision): Net
       'Use --precision fp32.',
     );
   }
-  return new Network({ ...sizes, device: 'cpu' });
+  return filled(new Network({ ...options, device: 'cpu' }), fill);
 }
 
-function onCuda(
-  sizes: Omit<NetworkOptions, 'device'>,
-  device: Exclude<DeviceName, 'auto' | 'cpu'>,
-  precision: Precision,
-): Network {
+async function onGpu(placement: Placement, device: Exclude<DeviceName, 'auto' | 'cpu'>): Promise<Network> {
+  const { precision } = placement;
   if (precision !== 'fp32') {
     throw new GruError(
       'GRU_DEVICE',
@@ -70,12 +84,51 @@ function onCuda(
     );
   }
   try {
-    return new Network({ ...sizes, device });
+    return await openGpu(placement, device);
   } catch (thrown) {
     const { code, message, hint } = toGruError(thrown);
-    if (code !== 'GRU_DEVICE') throw thrown;
+    if (!NOT_HERE.includes(code) || hint.includes('--device cpu')) throw thrown;
     throw new GruError(code, message, `${hint} To do without a GPU: --device cpu.`.trimStart(), {
       cause: thrown,
     });
+  }
+}
+
+/** Opens a GPU beside the event loop, and fills the network there. */
+async function openGpu(
+  { options, fill, signal, onGpuWait }: Placement,
+  device: Exclude<DeviceName, 'auto' | 'cpu'>,
+): Promise<Network> {
+  const network = new Network({ ...options, device });
+  const stop = () => network.dispose();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
+  const timer = setTimeout(() => onGpuWait?.(), QUIET_WAIT);
+  try {
+    await network.ready();
+  } catch (thrown) {
+    network.dispose();
+    if (!signal?.aborted) throw thrown;
+    throw new GruError(
+      'GRU_INTERRUPTED',
+      'stopped on request while the GPU was being opened',
+      'Nothing was done yet.',
+      { cause: signal.reason },
+    );
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+  return filled(network, fill);
+}
+
+/** The network, filled; disposed of where that fails. */
+async function filled(network: Network, fill: Placement['fill']): Promise<Network> {
+  try {
+    await fill(network);
+    return network;
+  } catch (thrown) {
+    network.dispose();
+    throw thrown;
   }
 }

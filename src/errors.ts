@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'GRU_MODEL' // a model or trainer file is missing, damaged or does not fit
   | 'GRU_VOCABULARY' // a character or vocabulary does not fit the model
   | 'GRU_DEVICE' // the device asked for is not available
+  | 'GRU_DEVICE_FAULT' // the device failed while it computed
   | 'GRU_ADDON' // the native addon cannot be loaded
   | 'GRU_DIVERGED' // a loss or gradient is not finite
   | 'GRU_INTERRUPTED' // stopped on request before the end
@@ -45,6 +46,8 @@ export class GruError extends Error {
 const HINTS: Partial<Record<ErrorCode, string>> = {
   GRU_OUT_OF_MEMORY: 'Use a smaller hidden size, batch size or number of steps.',
   GRU_USAGE: 'Check that option; gru-native COMMAND --help lists them.',
+  GRU_DEVICE: 'gru-native doctor shows what is missing.',
+  GRU_DEVICE_FAULT: 'Start again; gru-native doctor shows whether the GPU still works.',
   GRU_INTERNAL:
     'This is a bug in gru-native; please report it with the output of gru-native doctor and of --verbose.',
 };

@@ -15,8 +15,10 @@ export interface Gpu {
   computeCapability: string;
   /** All of its memory. */
   memoryBytes: number;
-  /** The CUDA version that the driver is for, such as `12.4`. */
-  driver: string;
+  /** The highest version of CUDA that the driver supports, such as `12.4`. */
+  cudaVersion: string;
+  /** The release of the driver, such as `550.54.14`, where the system tells it. */
+  driverRelease?: string;
   /** The PTX that was loaded. */
   ptx: string;
   /** Time that loading it took; the first time on a machine the driver compiles it. */

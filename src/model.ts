@@ -3,12 +3,15 @@
 import { writeAtomically } from './atomic-file.js';
 import { DEFAULT_CONFIG, type DeviceName } from './config.js';
 import { placeNetwork } from './device.js';
-import { GruError } from './errors.js';
+import { GruError, toGruError } from './errors.js';
 import { EVALUATION_STEPS, type EvaluateOptions, type Evaluation, evaluateText } from './evaluation.js';
 import { type GenerateOptions, generate, generateText } from './generator.js';
 import { encodeFile, type ModelContent, type ModelMetadata, readModelFile } from './model-file.js';
 import type { Network } from './native.js';
 import type { Vocabulary } from './vocabulary.js';
+
+/** What to do where a model does not fit. */
+const TOO_SMALL = 'End other programs that use the memory; --device cpu does without that of a GPU.';
 
 /** Where and how a model is loaded. */
 export interface LoadOptions {
@@ -21,6 +24,10 @@ export interface LoadOptions {
   threads?: number | undefined;
   /** JSON array of characters in id order, for a file that holds none. */
   vocabulary?: string | undefined;
+  /** Ends the opening of a GPU, with GRU_INTERRUPTED. */
+  signal?: AbortSignal | undefined;
+  /** Told once when opening a GPU takes longer than a second. */
+  onGpuWait?: (() => void) | undefined;
 }
 
 /** A model that can write and evaluate text. Dispose of it to free its memory early. */
@@ -43,7 +50,7 @@ export class LanguageModel {
   /**
    * Loads `model.safetensors`, or the one inside a directory.
    *
-   * @throws GruError GRU_MODEL, GRU_VOCABULARY, GRU_DEVICE
+   * @throws GruError GRU_MODEL, GRU_VOCABULARY, GRU_DEVICE, GRU_OUT_OF_MEMORY, GRU_INTERRUPTED when the signal fired
    */
   static async load(path: string, options: LoadOptions = {}): Promise<LanguageModel> {
     return LanguageModel.fromContent(await readModelFile(path, options.vocabulary), options);
@@ -52,9 +59,9 @@ export class LanguageModel {
   /** A model from what a file holds. */
   static async fromContent(content: ModelContent, options: LoadOptions = {}): Promise<LanguageModel> {
     const { vocabSize, hiddenSize, candidateBias, parameters } = content;
-    const { device = 'auto', threads } = options;
-    const { network } = placeNetwork(
-      {
+    const { device = 'auto', threads, signal, onGpuWait } = options;
+    const { network } = await placeNetwork({
+      options: {
         vocabSize,
         hiddenSize,
         batchSize: 1,
@@ -62,10 +69,17 @@ export class LanguageModel {
         candidateBias,
         ...(threads === undefined ? {} : { threads }),
       },
-      device === 'auto' ? 'cpu' : device,
-      DEFAULT_CONFIG.precision,
-    );
-    await network.setParameters(parameters);
+      device: device === 'auto' ? 'cpu' : device,
+      precision: DEFAULT_CONFIG.precision,
+      signal,
+      onGpuWait,
+      fill: (empty) => empty.setParameters(parameters),
+    }).catch((thrown) => {
+      // The sizes are the model's own: there is no option that would make it fit.
+      const { code, message } = toGruError(thrown);
+      if (code !== 'GRU_OUT_OF_MEMORY') throw thrown;
+      throw new GruError(code, message, TOO_SMALL, { cause: thrown });
+    });
     return new LanguageModel(content, network);
   }
 

@@ -6,7 +6,15 @@ import type * as Binding from '../index.js';
 import { GruError } from './errors.js';
 import { packageVersion } from './package-version.js';
 
-export type { CudaReport, EpochPlan, EpochProgress, EpochResult, NetworkOptions } from '../index.js';
+export type {
+  CudaDevice,
+  CudaReport,
+  CudaStage,
+  EpochPlan,
+  EpochProgress,
+  EpochResult,
+  NetworkOptions,
+} from '../index.js';
 
 /** The platform as the names of addons spell it, such as `linux-x64-gnu`. */
 function platformName(): string {

@@ -35,8 +35,10 @@ export interface TrainOptions extends Partial<TrainingConfig> {
   initFrom?: string;
   /** How the user named the corpus, remembered for resuming; the corpus's name if not given. */
   source?: string;
-  /** Stops after the running update; a checkpoint is saved if there is an `out`. */
+  /** Stops after the running update; a checkpoint is saved if there is an `out`. While a GPU is opened, at once. */
   signal?: AbortSignal;
+  /** Told once when opening the GPU takes longer than a second. */
+  onGpuWait?: () => void;
 }
 
 /** Options that a resumed run may be given anew: they change no number of what comes. */
@@ -117,20 +119,24 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   };
   const { vocabSize, hiddenSize, candidateBias } = content;
   const { batchSize, numSteps, threads } = config;
-  const sizes = { vocabSize, hiddenSize, candidateBias, batchSize, numSteps };
-  const placed = placeNetwork(
-    { ...sizes, ...(threads === 'auto' ? {} : { threads }) },
-    config.device,
-    config.precision,
-  );
+  const sizes = { vocabSize, hiddenSize, candidateBias, batchSize, numSteps, corpusLength: ids.length };
+  const placed = await placeNetwork({
+    options: { ...sizes, ...(threads === 'auto' ? {} : { threads }) },
+    device: config.device,
+    precision: config.precision,
+    signal: options.signal,
+    onGpuWait: options.onGpuWait,
+    fill: async (network) => {
+      await network.loadCorpus(ids);
+      if (initial === undefined) await network.initialize(config.seed, config.initScale);
+      else await network.setParameters(initial.parameters);
+      if (resumed !== undefined) await network.setState(resumed.state);
+    },
+  });
   const { network } = placed;
   notices.push(...placed.notices);
   let writer: CheckpointWriter | undefined;
   try {
-    await network.loadCorpus(ids);
-    if (initial === undefined) await network.initialize(config.seed, config.initScale);
-    else await network.setParameters(initial.parameters);
-    if (resumed !== undefined) await network.setState(resumed.state);
     if (out !== undefined) writer = await CheckpointWriter.open(out, overwrite, resumed?.metadata.trainer);
   } catch (thrown) {
     network.dispose();

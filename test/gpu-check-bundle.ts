@@ -29,8 +29,12 @@ else {
 const PRESENT = {
   available: true,
   stages: [],
-  devices: [{ name: 'Stand-in', computeCapability: '9.0' }],
-  driver: '12.4',
+  devices: [
+    { index: 0, name: 'Too old', computeCapability: '7.5' },
+    { index: 1, name: 'Stand-in', computeCapability: '9.0' },
+  ],
+  chosen: 1,
+  cudaVersion: '12.4',
 };
 /** What doctor says of CUDA where there is no GPU. */
 export const ABSENT = {

@@ -165,6 +165,7 @@ describe.concurrent('whole runs', () => {
     expect(code).toBe(0);
     expect(parts.conformance.tests.map(({ name }: { name: string }) => name)).toEqual(['a', 'b::c']);
     expect(parts.timing.figure).toContain('kernels loaded in 2 s cold, 0.01 s warm');
+    expect(parts.machine.figure).toBe('Stand-in, compute capability 9.0, CUDA 12.4');
     expect(parts.chapter.figure).toContain('training loop 1 s adjacent');
     expect(parts.pytorch.modes[0].ratio).toBeCloseTo(2);
     expect(parts.cpu.figure).toContain('2 of 2 tests passed, avx2 with 2 threads 25.0 ms an update');

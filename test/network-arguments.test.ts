@@ -32,12 +32,27 @@ describe('wrong arguments', () => {
     ['a device in figures', { device: 0 }, 'GRU_USAGE', 'expected a string as device, received 0'],
     ['no device', { device: 'cuda:' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device, received cuda:'],
     ['a signed GPU', { device: 'cuda:+1' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device'],
-    ['a GPU that is not there', { device: 'cuda:7' }, 'GRU_DEVICE', 'expected '],
+    [
+      'a corpus without end',
+      { corpusLength: 2 ** 31 },
+      'GRU_USAGE',
+      'expected a whole number from 0 to 2147483647 as corpusLength, received 2147483648',
+    ],
   ])('of the constructor: %s', (_, changes, code, message) => {
     const options = changes && { ...SIZES, ...changes };
     const error = failure(() => new Network(options as NetworkOptions));
     expect(error).toBeInstanceOf(Error);
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  it('a GPU that is not there refuses every call', async () => {
+    const network = new Network({ ...SIZES, device: 'cuda:7' });
+    const refusal = { code: 'GRU_DEVICE', message: expect.stringContaining('expected ') };
+    await expect(network.ready()).rejects.toMatchObject(refusal);
+    await expect(network.parameters()).rejects.toMatchObject(refusal);
+    expect(network).toMatchObject({ device: 'cuda:7', gpu: null, cpuPath: null });
+    network.dispose();
+    await expect(network.ready()).rejects.toMatchObject({ code: 'GRU_DISPOSED' });
   });
 
   const plan = somePlan(2);

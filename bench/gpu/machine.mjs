@@ -78,7 +78,8 @@ export async function machine({ bundle, requires, left, facts }) {
   const known = { ...seen, cpu, cuda };
   if (state === 'absent') return { result: 'no device', reason, ...known };
   if (state === 'broken') return { result: 'failed', reason, ...known };
-  const [device] = cuda.devices;
-  const figure = `${device.name}, compute capability ${device.computeCapability}, CUDA ${cuda.driver}`;
+  const device = cuda.devices.find(({ index }) => index === cuda.chosen);
+  const driver = cuda.driverRelease === undefined ? '' : `driver ${cuda.driverRelease}, `;
+  const figure = `${device.name}, compute capability ${device.computeCapability}, ${driver}CUDA ${cuda.cudaVersion}`;
   return { result: 'passed', figure, ...known };
 }

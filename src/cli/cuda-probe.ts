@@ -2,4 +2,4 @@
 
 import { native } from '../native.js';
 
-process.stdout.write(JSON.stringify(native.cudaReport()));
+process.stdout.write(`${JSON.stringify(native.cudaReport())}\n`);

@@ -1,9 +1,10 @@
 /** `gru-native doctor`: what runs here, and why. */
 
 import type { Command } from 'commander';
-import type { CudaReport } from '../native.js';
+import type { CudaDevice, CudaReport, CudaStage } from '../native.js';
 import { packageVersion } from '../package-version.js';
-import { bytesText, table } from './table.js';
+import { tellGpuWait } from './options.js';
+import { bytesText, driverText, table } from './table.js';
 
 /** Adds arguments and options. */
 export function declareDoctor(command: Command): void {
@@ -44,46 +45,79 @@ async function runDoctor(flags: { json?: boolean }): Promise<void> {
   );
 }
 
-/** A driver that crashes takes its process with it, so another process looks at it. */
+/** Seconds that a stage may take, as the probing process has it too: the variable is for tests and slow machines. */
+const STAGE_SECONDS = Number(process.env.GRU_NATIVE_GPU_PATIENCE ?? '') || 60;
+/** Milliseconds after which the probing process is taken for stuck: it gives up by itself before. */
+const PROBE_TIME = (2 * STAGE_SECONDS + 5) * 1000;
+/** Milliseconds after which the user is told what is being waited for. */
+const QUIET_WAIT = 1000;
+
+/** A driver that crashes or hangs takes its process with it, so another process looks at it. */
 async function probeCuda(): Promise<CudaReport> {
   const { spawn } = await import('node:child_process');
   const { fileURLToPath } = await import('node:url');
   const child = spawn(process.execPath, [fileURLToPath(new URL('./cuda-probe.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  const notice = setTimeout(tellGpuWait, QUIET_WAIT);
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    child.kill('SIGKILL');
+  }, PROBE_TIME);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
+    // The line is complete; a driver that hangs may hold up the end of its process.
+    if (output.endsWith('\n')) child.kill('SIGKILL');
   });
   const ended = await new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(error.message));
     child.on('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
+  clearTimeout(notice);
+  clearTimeout(limit);
   try {
     return JSON.parse(output) as CudaReport;
   } catch {
-    const detail = `expected the driver to answer, received the end of the process that asked it: ${ended}`;
-    const hint = 'See whether nvidia-smi works; install the driver again if it does not.';
-    const stage = { name: 'driver', outcome: 'failed', detail, reason: 'CRASHED', hint } as const;
+    const expected = late ? `an answer within ${PROBE_TIME / 1000} s` : 'the driver to answer';
+    const received = late ? 'none' : `the end of the process that asked it: ${ended}`;
+    const stage = {
+      name: 'driver',
+      outcome: 'failed',
+      detail: `expected ${expected}, received ${received}`,
+      reason: late ? 'TIMED_OUT' : 'CRASHED',
+      hint: 'See whether nvidia-smi works; install the driver again if it does not.',
+    } as const;
     return { available: false, stages: [stage], devices: [] };
   }
 }
 
-function cudaRows({ available, stages, devices, driver, ptx }: CudaReport): [string, string][] {
-  const rows: [string, string][] = [];
+/** The stages of the driver and, indented below each GPU that was tried, its own. */
+function cudaRows(report: CudaReport): [string, string][] {
+  const { available, stages, devices, chosen, ptx } = report;
   const failed = stages.find(({ outcome }) => outcome === 'failed');
-  if (available) rows.push(['CUDA', `available: driver for CUDA ${driver}, kernels ${ptx}`]);
-  else rows.push(['CUDA', `not available: ${failed?.name}: ${failed?.reason}`]);
-  for (const { name, outcome, detail, hint } of stages) {
-    if (outcome === 'not reached') continue;
-    rows.push([`  ${name}`, detail]);
-    if (hint) rows.push(['', hint]);
-  }
-  for (const { index, name, computeCapability, memoryBytes } of devices) {
-    rows.push([
-      `  cuda:${index}`,
-      `${name}, compute capability ${computeCapability}, ${bytesText(memoryBytes)}`,
-    ]);
+  const found = available
+    ? `available: cuda:${chosen}, ${driverText(report)}, kernels ${ptx}`
+    : `not available: ${failed?.name}: ${failed?.reason}`;
+  const rows: [string, string][] = [['CUDA', found]];
+  const tried = devices.filter((device) => device.stages.length > 0);
+  const ofDevices = tried.length > 0 ? (tried[0] as CudaDevice).stages.map(({ name }) => name) : [];
+  rows.push(...stageRows(stages.filter(({ name }) => !ofDevices.includes(name))));
+  for (const device of devices) {
+    const { index, name, computeCapability, memoryBytes } = device;
+    const facts = `${name}, compute capability ${computeCapability}, ${bytesText(memoryBytes)}`;
+    const untried = chosen === undefined ? ', not tried' : ', not needed';
+    const state = index === chosen ? '' : device.stages.length === 0 ? untried : ', not usable';
+    rows.push([`  cuda:${index}`, facts + state], ...stageRows(device.stages, '  '));
   }
   return rows;
+}
+
+function stageRows(stages: readonly CudaStage[], indent = ''): [string, string][] {
+  return stages.flatMap(({ name, outcome, detail, reason, hint }) => {
+    const text = outcome === 'passed' ? detail : outcome === 'failed' ? `${reason}: ${detail}` : outcome;
+    const row: [string, string] = [`${indent}  ${name}`, text];
+    return hint === undefined || hint === '' ? [row] : [row, ['', hint]];
+  });
 }

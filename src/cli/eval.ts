@@ -5,7 +5,7 @@ import type { DeviceName, TrainingConfig } from '../config.js';
 import type { EvaluationProgress } from '../evaluation.js';
 import { perplexity } from '../perplexity.js';
 import { duration, grouped, LiveLine } from './live-line.js';
-import { configValue } from './options.js';
+import { configValue, tellGpuWait } from './options.js';
 
 interface EvalFlags {
   maxChars?: TrainingConfig['maxChars'];
@@ -44,8 +44,9 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
   const line = new LiveLine(!flags.json);
   const stop = stopOnSignals(() => {});
   try {
-    await using model = await LanguageModel.load(path, { vocabulary, device });
     const { signal } = stop;
+    const options = { vocabulary, device, signal, onGpuWait: tellGpuWait };
+    await using model = await LanguageModel.load(path, options);
     const { text } = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all', signal });
     const onProgress = drawOn(line);
     const result = await model.evaluate(text, { signal, onProgress });

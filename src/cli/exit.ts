@@ -24,6 +24,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   GRU_MODEL: 3,
   GRU_VOCABULARY: 3,
   GRU_DEVICE: 4,
+  GRU_DEVICE_FAULT: 1,
   GRU_ADDON: 1,
   GRU_DIVERGED: 5,
   GRU_INTERRUPTED: 130,

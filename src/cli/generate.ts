@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type DeviceName } from '../config.js';
 import { DEFAULT_SAMPLING } from '../sampling.js';
-import { collectPrefix, configValue, DEFAULT_OUT, numberValue } from './options.js';
+import { collectPrefix, configValue, DEFAULT_OUT, numberValue, tellGpuWait } from './options.js';
 
 interface GenerateFlags {
   prefix?: readonly string[];
@@ -68,7 +68,7 @@ async function runGenerate(path: string, flags: GenerateFlags): Promise<void> {
   const { LanguageModel } = await import('../model.js');
   const { toNdjson } = await import('../events.js');
   const { prefix, vocabulary, device, json, ...options } = flags;
-  await using model = await LanguageModel.load(path, { vocabulary, device });
+  await using model = await LanguageModel.load(path, { vocabulary, device, onGpuWait: tellGpuWait });
   for (const text of prefix ?? defaultPrefixes(model)) {
     if (json) {
       const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: text };

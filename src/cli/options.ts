@@ -1,10 +1,15 @@
-/** What the commands share: the default directory, and parsers that record a checked value and do no work. */
+/** What the commands share: the default directory, parsers that record a checked value and do no work, one notice. */
 
 import { checkOption, type TrainingConfig } from '../config.js';
 import { GruError } from '../errors.js';
 
 /** The directory of a run or model that names none. */
 export const DEFAULT_OUT = 'gru-model';
+
+/** Says what is being waited for, where opening a GPU takes long. */
+export function tellGpuWait(): void {
+  process.stderr.write('looking at the GPU…\n');
+}
 
 /** The text as a number, or as it is where it is none, so that messages can quote it. */
 function numberOrText(text: string): number | string {

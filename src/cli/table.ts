@@ -12,3 +12,9 @@ export function bytesText(bytes: number): string {
   const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), units.length - 1);
   return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
 }
+
+/** The driver as its release, where that is known, and the highest version of CUDA that it supports. */
+export function driverText(of: { cudaVersion?: string; driverRelease?: string }): string {
+  const release = of.driverRelease === undefined ? 'a driver' : `driver ${of.driverRelease}`;
+  return `${release} for up to CUDA ${of.cudaVersion}`;
+}

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
 import type { TrainEvent } from '../events.js';
-import { collectPrefix, configValue, DEFAULT_OUT } from './options.js';
+import { collectPrefix, configValue, DEFAULT_OUT, tellGpuWait } from './options.js';
 
 /** The corpus of a run that names none. */
 const DEFAULT_SOURCE = 'songs';
@@ -81,9 +81,10 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
   const { prefix, out, overwrite, resume, initFrom, offline, json, quiet, ...config } = flags;
   const checkpoint = resume ? (await readResumePoint(out)).metadata : undefined;
   const corpusSource = source ?? checkpoint?.trainer.source ?? DEFAULT_SOURCE;
+  let begun = false;
   let saved = checkpoint !== undefined;
   const stop = stopOnSignals(() => {
-    if (!quiet)
+    if (!quiet && begun)
       process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
   });
   try {
@@ -105,17 +106,24 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       overwrite: overwrite ?? false,
       resume: resume ?? false,
       signal: stop.signal,
+      ...(quiet ? {} : { onGpuWait: tellGpuWait }),
     });
     for await (const event of run) {
+      begun = true;
       view.show(event);
       saved ||= event.type === 'checkpoint';
     }
   } catch (thrown) {
-    if (!(thrown instanceof GruError) || thrown.code !== 'GRU_INTERRUPTED') throw thrown;
-    const hint = saved
-      ? `Saved in ${out}; go on with: ${resumeCommand(corpusSource, flags)}`
-      : 'Nothing was trained yet.';
-    throw new GruError(thrown.code, thrown.message, hint, { cause: stop.signal.reason });
+    if (!(thrown instanceof GruError)) throw thrown;
+    const { code, message } = thrown;
+    const goOn = resumeCommand(corpusSource, flags);
+    if (code === 'GRU_DEVICE_FAULT') {
+      const rest = saved ? `Go on from the last checkpoint with: ${goOn}` : 'Nothing was saved yet.';
+      throw new GruError(code, message, `${thrown.hint} ${rest}`, { cause: thrown });
+    }
+    if (code !== 'GRU_INTERRUPTED') throw thrown;
+    const hint = saved ? `Saved in ${out}; go on with: ${goOn}` : 'Nothing was trained yet.';
+    throw new GruError(code, message, hint, { cause: stop.signal.reason });
   } finally {
     stop.dispose();
   }

@@ -13,7 +13,7 @@ import { perplexity } from '../perplexity.js';
 import { reportsAfter } from '../schedule.js';
 import { duration, grouped, LiveLine } from './live-line.js';
 import { DEFAULT_OUT } from './options.js';
-import { bytesText } from './table.js';
+import { bytesText, driverText } from './table.js';
 
 /** At a perplexity below this a model has its corpus by heart. */
 const MEMORISED = 1.5;
@@ -80,7 +80,7 @@ export class TerminalView {
     const place =
       gpu === undefined
         ? `${device}, ${plural(threads, 'thread')}, ${cpuPath} kernels`
-        : `${device}, ${gpu.name} (${bytesText(gpu.memoryBytes)}, compute capability ${gpu.computeCapability}, driver for CUDA ${gpu.driver}, ${gpu.ptx})`;
+        : `${device}, ${gpu.name} (${bytesText(gpu.memoryBytes)}, compute capability ${gpu.computeCapability}, ${driverText(gpu)}, ${gpu.ptx})`;
     const goesOn = epochsDone > 0 ? `, going on after epoch ${epochsDone}` : '';
     this.#print(
       process.stderr,

@@ -52,13 +52,23 @@ pub enum Error {
         bytes: usize,
     },
     /// The device's memory is too small.
-    #[error("expected {bytes} bytes of free device memory, received {free}{hint}")]
+    #[error("expected {bytes} bytes of free device memory, received {free}")]
     DeviceMemory {
         /// Bytes asked for.
         bytes: u64,
         /// Bytes free.
         free: u64,
-        /// What would fit, in words that go on the sentence; may be empty.
+        /// What would fit.
+        hint: String,
+    },
+    /// The device gives no memory, although some is free.
+    #[error("expected device memory for {what}, received none with {free} bytes free")]
+    DeviceExhausted {
+        /// What it is for.
+        what: String,
+        /// Bytes free.
+        free: u64,
+        /// What to do.
         hint: String,
     },
     /// No device can be used.
@@ -76,7 +86,7 @@ pub enum Error {
     Device {
         /// What it was to do.
         what: String,
-        /// The driver's words.
+        /// The driver's words and, where it is known, "; " and what to do.
         reason: String,
     },
     /// The worker threads could not be started.

@@ -235,8 +235,10 @@ fn a_network_that_does_not_fit_is_refused_with_what_would() {
     assert!(fits(batch_size) && !fits(batch_size + 1), "{hint}");
     let mut small = Emulator::new(Options::default());
     small.set_free_bytes(1 << 20);
-    let error = CudaBackend::new(small, sizes).map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("not even a batch_size of 1"), "{error}");
+    let Err(Error::DeviceMemory { hint, .. }) = CudaBackend::new(small, sizes).map(|_| ()) else {
+        panic!("1 MiB is too little");
+    };
+    assert!(hint.starts_with("not even --batch-size 1"), "{hint}");
 }
 
 #[test]

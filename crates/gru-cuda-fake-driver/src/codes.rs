@@ -16,13 +16,14 @@ pub const INVALID_PTX: Code = 218;
 pub const UNSUPPORTED_PTX_VERSION: Code = 222;
 pub const INVALID_HANDLE: Code = 400;
 pub const NOT_FOUND: Code = 500;
+pub const NOT_READY: Code = 600;
 pub const LAUNCH_OUT_OF_RESOURCES: Code = 701;
 pub const LAUNCH_FAILED: Code = 719;
 pub const STREAM_CAPTURE_UNSUPPORTED: Code = 900;
 pub const STREAM_CAPTURE_INVALIDATED: Code = 901;
 pub const UNKNOWN: Code = 999;
 
-const TEXTS: [(Code, &CStr, &CStr); 22] = [
+const TEXTS: [(Code, &CStr, &CStr); 23] = [
     (0, c"CUDA_SUCCESS", c"no error"),
     (INVALID_VALUE, c"CUDA_ERROR_INVALID_VALUE", c"invalid argument"),
     (OUT_OF_MEMORY, c"CUDA_ERROR_OUT_OF_MEMORY", c"out of memory"),
@@ -41,6 +42,7 @@ const TEXTS: [(Code, &CStr, &CStr); 22] = [
     ),
     (INVALID_HANDLE, c"CUDA_ERROR_INVALID_HANDLE", c"invalid resource handle"),
     (NOT_FOUND, c"CUDA_ERROR_NOT_FOUND", c"named symbol not found"),
+    (NOT_READY, c"CUDA_ERROR_NOT_READY", c"device not ready"),
     (
         LAUNCH_OUT_OF_RESOURCES,
         c"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",

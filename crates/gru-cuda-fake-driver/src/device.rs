@@ -1,9 +1,17 @@
 //! Start-up, devices and their contexts.
 
 use crate::codes::{Code, INVALID_DEVICE, INVALID_VALUE, NO_DEVICE};
-use crate::settings::{Init, Settings};
-use crate::state::{Handle, as_handle, call, call_initialised, log, put, set_current};
+use crate::settings::{Init, Settings, Start};
+use crate::state::{Handle, as_handle, call, call_initialised, hang, log, put, set_current};
 use std::ffi::{c_char, c_int, c_uint};
+
+/// SIGSTOP, as Linux numbers it: every thread of the process stands still until it is told to go on, or killed.
+const STOP_SIGNAL: c_int = 19;
+
+unsafe extern "C" {
+    /// The C library's: sends a signal to this process.
+    fn raise(signal: c_int) -> c_int;
+}
 
 /// Contexts are numbered from here, so that no device number passes for one.
 const CONTEXTS: usize = 0xC0_0000;
@@ -20,6 +28,11 @@ unsafe extern "C" fn cuInit(flags: c_uint) -> Code {
     let code = call("cuInit", |state, settings| match settings.init {
         _ if flags != 0 => Err(INVALID_VALUE),
         Init::Crashes => std::process::abort(),
+        Init::Stops => {
+            // SAFETY: takes any signal's number.
+            unsafe { raise(STOP_SIGNAL) };
+            Ok(())
+        }
         Init::Hangs => {
             hangs = true;
             Ok(())
@@ -32,18 +45,17 @@ unsafe extern "C" fn cuInit(flags: c_uint) -> Code {
         Init::Gives(code) => Err(code),
     });
     if hangs {
-        loop {
-            std::thread::park();
-        }
+        hang();
     }
     code
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuDeviceGetCount(count: *mut c_int) -> Code {
-    // SAFETY: the caller's promise.
-    call_initialised("cuDeviceGetCount", |_, settings| unsafe {
-        put(count, c_int::try_from(settings.capabilities.len()).unwrap_or(c_int::MAX))
+    call_initialised("cuDeviceGetCount", |_, settings| {
+        let devices = c_int::try_from(settings.capabilities.len()).unwrap_or(c_int::MAX);
+        // SAFETY: the caller's promise.
+        unsafe { put(count, settings.count.unwrap_or(devices)) }
     })
 }
 
@@ -89,38 +101,53 @@ unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, device: c_int) -> Co
     call_initialised("cuDeviceTotalMem_v2", |_, settings| {
         capability(settings, device)?;
         // SAFETY: the caller's promise.
-        unsafe { put(bytes, settings.memory) }
+        unsafe { put(bytes, settings.memory.of(device)) }
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int) -> Code {
-    call_initialised("cuDevicePrimaryCtxRetain", |state, settings| {
+    let mut hangs = false;
+    let code = call_initialised("cuDevicePrimaryCtxRetain", |state, settings| {
         capability(settings, device)?;
-        if settings.context != 0 {
-            return Err(settings.context);
+        match settings.context.of(device) {
+            Start::Gives(0) => {}
+            Start::Gives(code) => return Err(code),
+            Start::Hangs => {
+                hangs = true;
+                return Ok(());
+            }
         }
-        *state.contexts.entry(device).or_default() += 1;
+        let made = state.contexts.entry(device).or_default();
+        made.device = device;
+        made.retained += 1;
         // SAFETY: the caller's promise.
         unsafe { put(context, as_handle(CONTEXTS + usize::try_from(device).unwrap_or(0))) }
-    })
+    });
+    if hangs {
+        hang();
+    }
+    code
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuDevicePrimaryCtxRelease_v2(device: c_int) -> Code {
     call_initialised("cuDevicePrimaryCtxRelease_v2", |state, settings| {
-        let Some(count) = state.contexts.get_mut(&device).filter(|count| **count > 0) else {
+        let Some(context) = state.contexts.get_mut(&device).filter(|context| context.retained > 0) else {
             return Err(INVALID_DEVICE);
         };
-        *count -= 1;
+        context.retained -= 1;
+        if context.retained > 0 {
+            return Ok(());
+        }
         // A broken device takes nothing back.
-        if *count == 0
-            && state.broken.is_none()
-            && let Some(left) = state.left_behind()
+        if context.broken.is_none()
+            && let Some(left) = context.left_behind()
         {
             log(settings, &format!("left behind: {left}"));
             eprintln!("fake driver: left behind: {left}");
         }
+        context.clear();
         Ok(())
     })
 }
@@ -133,7 +160,7 @@ unsafe extern "C" fn cuCtxSetCurrent(context: Handle) -> Code {
             return Ok(());
         }
         let device = context.addr().checked_sub(CONTEXTS).and_then(|device| c_int::try_from(device).ok());
-        match device.filter(|device| state.contexts.get(device).is_some_and(|count| *count > 0)) {
+        match device.filter(|device| state.contexts.get(device).is_some_and(|context| context.retained > 0)) {
             Some(device) => set_current(Some(device)),
             None => return Err(INVALID_VALUE),
         }

@@ -1,21 +1,24 @@
-//! Graphs: captured launches, run one after the other when started.
+//! Graphs: captured launches, put into a stream one after the other when started.
 
-use crate::codes::{Code, INVALID_HANDLE, INVALID_VALUE};
-use crate::state::{Handle, as_handle, call_in_context, put};
-use crate::stream::{check_running, run};
+use crate::codes::{Code, INVALID_HANDLE, INVALID_VALUE, LAUNCH_FAILED};
+use crate::settings::Launches;
+use crate::state::{Handle, Work, as_handle, call_in_context, handle, put};
+use crate::stream::running;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuGraphInstantiateWithFlags(ready: *mut Handle, graph: Handle, flags: u64) -> Code {
-    call_in_context("cuGraphInstantiateWithFlags", |state, settings| {
+    call_in_context("cuGraphInstantiateWithFlags", |context, settings| {
         if flags != 0 {
             return Err(INVALID_VALUE);
         }
-        if settings.graph != 0 {
-            return Err(settings.graph);
+        let (code, before) = settings.graph;
+        if code != 0 && context.made >= before {
+            return Err(code);
         }
-        let launches = state.graphs.get(&graph.addr()).ok_or(INVALID_HANDLE)?.clone();
-        let number = state.handle();
-        state.ready_graphs.insert(number, launches);
+        let launches = context.graphs.get(&graph.addr()).ok_or(INVALID_HANDLE)?.clone();
+        let number = handle();
+        context.ready_graphs.insert(number, launches);
+        context.made += 1;
         // SAFETY: the caller's promise.
         unsafe { put(ready, as_handle(number)) }
     })
@@ -23,32 +26,37 @@ unsafe extern "C" fn cuGraphInstantiateWithFlags(ready: *mut Handle, graph: Hand
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuGraphDestroy(graph: Handle) -> Code {
-    call_in_context("cuGraphDestroy", |state, _| {
-        state.graphs.remove(&graph.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
+    call_in_context("cuGraphDestroy", |context, _| {
+        context.graphs.remove(&graph.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuGraphExecDestroy(ready: Handle) -> Code {
-    call_in_context("cuGraphExecDestroy", |state, _| {
-        state.ready_graphs.remove(&ready.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
+    call_in_context("cuGraphExecDestroy", |context, _| {
+        context.ready_graphs.remove(&ready.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuGraphUpload(ready: Handle, stream: Handle) -> Code {
-    call_in_context("cuGraphUpload", |state, _| {
-        check_running(state, stream)?;
-        state.ready_graphs.get(&ready.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
+    call_in_context("cuGraphUpload", |context, _| {
+        running(context, stream)?;
+        context.ready_graphs.get(&ready.addr()).map(|_| ()).ok_or(INVALID_HANDLE)
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuGraphLaunch(ready: Handle, stream: Handle) -> Code {
-    call_in_context("cuGraphLaunch", |state, settings| {
-        check_running(state, stream)?;
-        let launches = state.ready_graphs.get(&ready.addr()).ok_or(INVALID_HANDLE)?.clone();
-        launches.iter().for_each(|launch| run(state, settings, launch));
+    call_in_context("cuGraphLaunch", |context, settings| {
+        let launches = context.ready_graphs.get(&ready.addr()).ok_or(INVALID_HANDLE)?.clone();
+        running(context, stream)?;
+        if settings.launches == Launches::FailAfter(context.started) {
+            context.broken = Some(LAUNCH_FAILED);
+            return Err(LAUNCH_FAILED);
+        }
+        context.started += 1;
+        running(context, stream)?.extend(launches.into_iter().map(Work::Launch));
         Ok(())
     })
 }

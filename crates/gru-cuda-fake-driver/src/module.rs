@@ -1,10 +1,10 @@
 //! Modules and their kernels.
 
-use crate::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, NOT_FOUND};
+use crate::codes::{Code, INVALID_HANDLE, INVALID_VALUE, NOT_FOUND};
 use crate::device::capability;
 use crate::ptx;
-use crate::settings::Settings;
-use crate::state::{Function, Handle, as_handle, call_in_context, current, put};
+use crate::settings::{Settings, Start};
+use crate::state::{Function, Handle, as_handle, call_in_context, handle, hang, put};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 const ERROR_LOG: c_int = 5;
@@ -18,16 +18,21 @@ unsafe extern "C" fn cuModuleLoadDataEx(
     options: *const c_int,
     values: *const Handle,
 ) -> Code {
-    call_in_context("cuModuleLoadDataEx", |state, settings| {
+    let mut hangs = false;
+    let code = call_in_context("cuModuleLoadDataEx", |context, settings| {
+        if settings.module.of(context.device) == Start::Hangs {
+            hangs = true;
+            return Ok(());
+        }
         if image.is_null() || (num_options > 0 && (options.is_null() || values.is_null())) {
             return Err(INVALID_VALUE);
         }
         // SAFETY: the caller's promise: a text that ends with a 0.
         let text = unsafe { CStr::from_ptr(image.cast()) };
-        match load(text, settings) {
+        match load(text, settings, context.device) {
             Ok(kernels) => {
-                let number = state.handle();
-                state.modules.insert(number, kernels);
+                let number = handle();
+                context.modules.insert(number, kernels);
                 // SAFETY: the caller's promise.
                 unsafe { put(module, as_handle(number)) }
             }
@@ -49,41 +54,44 @@ unsafe extern "C" fn cuModuleLoadDataEx(
                 Err(code)
             }
         }
-    })
+    });
+    if hangs {
+        hang();
+    }
+    code
 }
 
-fn load(text: &CStr, settings: &Settings) -> Result<Vec<String>, (Code, String)> {
-    if settings.module != 0 {
-        return Err((settings.module, "ptxas fatal: asked to fail".into()));
+fn load(text: &CStr, settings: &Settings, device: c_int) -> Result<Vec<String>, (Code, String)> {
+    if let Start::Gives(code @ 1..) = settings.module.of(device) {
+        return Err((code, "ptxas fatal: asked to fail".into()));
     }
-    let device = current().ok_or((INVALID_CONTEXT, String::new()))?;
     let capability = capability(settings, device).map_err(|code| (code, String::new()))?;
     ptx::kernels(&text.to_string_lossy(), settings.version, capability)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuModuleUnload(module: Handle) -> Code {
-    call_in_context("cuModuleUnload", |state, _| {
-        state.modules.remove(&module.addr()).ok_or(INVALID_HANDLE)?;
-        state.functions.retain(|_, function| function.module != module.addr());
+    call_in_context("cuModuleUnload", |context, _| {
+        context.modules.remove(&module.addr()).ok_or(INVALID_HANDLE)?;
+        context.functions.retain(|_, function| function.module != module.addr());
         Ok(())
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char) -> Code {
-    call_in_context("cuModuleGetFunction", |state, _| {
+    call_in_context("cuModuleGetFunction", |context, _| {
         if name.is_null() {
             return Err(INVALID_VALUE);
         }
         // SAFETY: the caller's promise: a text that ends with a 0.
         let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
-        let kernels = state.modules.get(&module.addr()).ok_or(INVALID_HANDLE)?;
+        let kernels = context.modules.get(&module.addr()).ok_or(INVALID_HANDLE)?;
         if !kernels.contains(&name) || gru_cuda_emulator::argument_size(&name).is_none() {
             return Err(NOT_FOUND);
         }
-        let number = state.handle();
-        state.functions.insert(number, Function { module: module.addr(), kernel: name });
+        let number = handle();
+        context.functions.insert(number, Function { module: module.addr(), kernel: name });
         // SAFETY: the caller's promise.
         unsafe { put(function, as_handle(number)) }
     })
@@ -91,8 +99,8 @@ unsafe extern "C" fn cuModuleGetFunction(function: *mut Handle, module: Handle, 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle) -> Code {
-    call_in_context("cuFuncGetAttribute", |state, _| {
-        if !state.functions.contains_key(&function.addr()) {
+    call_in_context("cuFuncGetAttribute", |context, _| {
+        if !context.functions.contains_key(&function.addr()) {
             return Err(INVALID_HANDLE);
         }
         // Shared and local bytes, registers: numbers of no meaning, since nothing is compiled.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
@@ -23,11 +24,26 @@ pub struct Launch {
     pub argument: Vec<u8>,
 }
 
-/// What a stream does with launches.
-pub enum Stream {
-    Running,
-    /// Keeps them, for the thread that began.
-    Capturing(ThreadId, Vec<Launch>),
+/// What a stream has been given and has not done yet. Host memory is named by its address: it is touched when
+/// the work is done and not before, as a device may.
+pub enum Work {
+    Launch(Launch),
+    CopyIn { from: usize, to: u64, bytes: usize },
+    CopyOut { from: u64, to: usize, bytes: usize },
+    Event(usize),
+}
+
+/// A stream: it does nothing until somebody waits for it, which is the latest that a device may begin.
+#[derive(Default)]
+pub struct Stream {
+    pub pending: Vec<Work>,
+    pub capture: Option<Capture>,
+}
+
+/// What a stream does with launches in place of keeping them to be run.
+pub enum Capture {
+    /// Keeps them for a graph, for the thread that began.
+    Launches(ThreadId, Vec<Launch>),
     /// Something was done during the capture that must not be.
     Spoilt,
 }
@@ -38,12 +54,12 @@ pub struct Function {
     pub kernel: String,
 }
 
-/// Everything, of all devices: each has its primary context and no other.
+/// A device's primary context, the only one it has, and what lives in it.
 #[derive(Default)]
-pub struct State {
-    pub initialised: bool,
-    /// How often each device's context is retained.
-    pub contexts: HashMap<i32, usize>,
+pub struct Context {
+    pub device: i32,
+    /// How often it is retained.
+    pub retained: usize,
     pub memory: BTreeMap<u64, usize>,
     pub streams: HashMap<usize, Stream>,
     /// Kernels that each module has.
@@ -52,9 +68,18 @@ pub struct State {
     pub graphs: HashMap<usize, Vec<Launch>>,
     pub ready_graphs: HashMap<usize, Vec<Launch>>,
     pub events: HashMap<usize, Option<Instant>>,
-    /// What every call gives after a kernel broke.
+    /// Graphs made ready so far, and graphs started.
+    pub made: usize,
+    pub started: usize,
+    /// What every call gives after a kernel broke: no context of the process gets over it.
     pub broken: Option<Code>,
-    handles: usize,
+}
+
+/// Everything.
+#[derive(Default)]
+pub struct State {
+    pub initialised: bool,
+    pub contexts: HashMap<i32, Context>,
 }
 
 thread_local! {
@@ -62,19 +87,21 @@ thread_local! {
     static CURRENT: Cell<Option<i32>> = const { Cell::new(None) };
 }
 
-impl State {
-    /// A new handle.
-    pub fn handle(&mut self) -> usize {
-        self.handles += 1;
-        // Not a small number that a mistaken index could hit, and not an address.
-        self.handles * 0x1000 + 7
-    }
+/// A new handle.
+pub fn handle() -> usize {
+    static HANDLES: AtomicUsize = AtomicUsize::new(1);
+    // Not a small number that a mistaken index could hit, and not an address.
+    HANDLES.fetch_add(1, Ordering::Relaxed) * 0x1000 + 7
+}
 
+impl Context {
     /// What a test finds in the log if something was not given back; `None` if all was.
     pub fn left_behind(&self) -> Option<String> {
+        let pending = self.streams.values().map(|stream| stream.pending.len()).sum();
         let counts = [
             ("memory", self.memory.len()),
             ("streams", self.streams.len()),
+            ("pieces of work that nobody waited for", pending),
             ("modules", self.modules.len()),
             ("graphs", self.graphs.len() + self.ready_graphs.len()),
             ("events", self.events.len()),
@@ -87,13 +114,22 @@ impl State {
         if left.is_empty() { None } else { Some(left.join(", ")) }
     }
 
+    /// Gives up whatever lives in it, as the last release does.
+    pub fn clear(&mut self) {
+        for &address in self.memory.keys() {
+            gru_cuda_emulator::free(address);
+        }
+        let Self { device, made, started, broken, .. } = *self;
+        *self = Self { device, made, started, broken, ..Self::default() };
+    }
+
     /// Marks every capture of this thread as spoilt; whether there was one.
     pub fn spoil_captures(&mut self) -> bool {
         let this = std::thread::current().id();
         let mut spoilt = false;
         for stream in self.streams.values_mut() {
-            if matches!(stream, Stream::Capturing(thread, _) if *thread == this) {
-                *stream = Stream::Spoilt;
+            if matches!(stream.capture, Some(Capture::Launches(thread, _)) if thread == this) {
+                stream.capture = Some(Capture::Spoilt);
                 spoilt = true;
             }
         }
@@ -102,6 +138,14 @@ impl State {
 
     pub fn stream(&mut self, stream: Handle) -> Result<&mut Stream, Code> {
         self.streams.get_mut(&stream.addr()).ok_or(INVALID_HANDLE)
+    }
+
+    /// Whether so many bytes from `address` on lie within one piece of memory.
+    pub fn holds(&self, address: u64, bytes: usize) -> bool {
+        self.memory.range(..=address).next_back().is_some_and(|(&begin, &length)| {
+            let offset = usize::try_from(address - begin).unwrap_or(usize::MAX);
+            offset.checked_add(bytes).is_some_and(|end| end <= length)
+        })
     }
 }
 
@@ -148,28 +192,29 @@ pub fn call_initialised(
 /// A function that needs a current context, and a device that no kernel broke.
 pub fn call_in_context(
     name: &str,
-    body: impl FnOnce(&mut State, &'static Settings) -> Result<(), Code>,
+    body: impl FnOnce(&mut Context, &'static Settings) -> Result<(), Code>,
 ) -> Code {
     call_initialised(name, |state, settings| {
         let current = CURRENT.get().ok_or(INVALID_CONTEXT)?;
-        if state.contexts.get(&current).copied().unwrap_or(0) == 0 {
-            return Err(INVALID_CONTEXT);
-        }
-        match state.broken {
+        let context = state.contexts.get_mut(&current).filter(|context| context.retained > 0);
+        let context = context.ok_or(INVALID_CONTEXT)?;
+        match context.broken {
             Some(code) => Err(code),
-            None => body(state, settings),
+            None => body(context, settings),
         }
     })
+}
+
+/// What a function does that was told never to return. Holds no lock.
+pub fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Makes a device's context, or none, the current one of this thread.
 pub fn set_current(device: Option<i32>) {
     CURRENT.set(device);
-}
-
-/// The device whose context is current.
-pub fn current() -> Option<i32> {
-    CURRENT.get()
 }
 
 /// Writes a result through a pointer.

@@ -73,7 +73,7 @@ fn main() -> Result<(), Error> {
         facts.device.capability.0,
         facts.device.capability.1,
         facts.device.memory,
-        facts.driver_version,
+        facts.cuda_version,
         facts.context_seconds,
         facts.load_seconds,
         epoch / UPDATES as f64 * 1e6,

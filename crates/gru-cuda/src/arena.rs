@@ -1,4 +1,5 @@
 //! One piece of device memory for everything a network needs but the corpus, laid out before the first update.
+//! [`crate::memory`] tells whether it fits.
 //!
 //! Parameters and carried state come first, then scratch: what every update writes before it reads it.
 
@@ -220,37 +221,4 @@ impl Arena {
 /// Hidden size and vocabulary size, padded.
 pub fn padded(sizes: &Sizes) -> (usize, usize) {
     (sizes.hidden_size.next_multiple_of(LINE), sizes.vocab_size.next_multiple_of(LINE))
-}
-
-/// Bytes of device memory that a network of these sizes takes, without its corpus.
-///
-/// # Errors
-/// [`Error::Size`].
-pub fn bytes_needed(sizes: &Sizes) -> Result<u64, Error> {
-    Ok(Arena::new(sizes)?.bytes as u64)
-}
-
-/// Checks that the arena fits in `free` bytes.
-///
-/// # Errors
-/// [`Error::DeviceMemory`], which names the largest batch size that would fit, if any does.
-pub fn check_fits(sizes: &Sizes, free: u64) -> Result<(), Error> {
-    let bytes = bytes_needed(sizes)?;
-    if bytes <= free {
-        return Ok(());
-    }
-    let fits =
-        |batch_size: usize| bytes_needed(&Sizes { batch_size, ..*sizes }).is_ok_and(|bytes| bytes <= free);
-    let hint = if fits(1) {
-        // The most lanes that fit: the need grows with the batch.
-        let (mut fitting, mut too_many) = (1, sizes.batch_size);
-        while too_many - fitting > 1 {
-            let middle = fitting + (too_many - fitting) / 2;
-            if fits(middle) { fitting = middle } else { too_many = middle }
-        }
-        format!("; a batch_size of {fitting} would fit")
-    } else {
-        "; not even a batch_size of 1 would fit, the network is too large for this device".into()
-    };
-    Err(Error::DeviceMemory { bytes, free, hint })
 }

@@ -7,6 +7,7 @@
 
 use crate::arena::{self, Arena, LANE_STEPS, PADDING_BIAS};
 use crate::device::{Device, Launch};
+use crate::memory;
 use crate::tables::Tables;
 use crate::task::{Region, Task};
 use crate::update::{self, Mode};
@@ -38,9 +39,17 @@ impl<D: Device> CudaBackend<D> {
     ///
     /// # Errors
     /// [`Error::Size`]; [`Error::DeviceMemory`] where it does not fit; what the device reports.
-    pub fn new(mut device: D, sizes: Sizes) -> Result<Self, Error> {
+    pub fn new(device: D, sizes: Sizes) -> Result<Self, Error> {
+        Self::for_corpus(device, sizes, 0)
+    }
+
+    /// [`CudaBackend::new`] where a corpus of so many characters must fit too.
+    ///
+    /// # Errors
+    /// As of [`CudaBackend::new`].
+    pub fn for_corpus(mut device: D, sizes: Sizes, corpus: usize) -> Result<Self, Error> {
         let arena = Arena::new(&sizes)?;
-        arena::check_fits(&sizes, device.free_bytes()?)?;
+        memory::check_fits(&sizes, corpus, device.free_bytes()?)?;
         let base = device.allocate(arena.bytes)?;
         let limit = update::updates_per_launch(&arena.update);
         let mut backend = Self {
@@ -276,6 +285,7 @@ impl<D: Device> Backend for CudaBackend<D> {
             self.ids = Region::default();
             self.corpus.clear();
         }
+        memory::check_corpus_fits(ids.len(), self.device.free_bytes()?)?;
         let address = self.device.allocate(4 * ids.len())?;
         self.ids = Region { address, length: ids.len() as u64 };
         self.device.write(address, bytemuck::cast_slice(ids))?;

@@ -17,7 +17,8 @@ pub struct Launch {
 /// Device memory and kernels on one stream: everything happens in the order of the calls. `run` and `replay`
 /// may return before the work is done; `read` and `wait` wait for all of it.
 ///
-/// Errors are [`Error::Device`], with the driver's or the emulator's words, or [`Error::OutOfMemory`].
+/// Errors are [`Error::Device`], with the driver's or the emulator's words, [`Error::DeviceMemory`],
+/// [`Error::DeviceExhausted`] or [`Error::OutOfMemory`].
 pub trait Device: Send {
     /// Memory that is free now, in bytes.
     ///

@@ -11,7 +11,7 @@ mod module;
 pub use module::Resources;
 
 use crate::device::{Device, Launch};
-use crate::probe::{Failure, Found, Reason, Report, Stage, probe};
+use crate::probe::{self, Failure, Found, Reason, Stage};
 use cudarc::driver::{DriverError, result};
 use gru_core::Error;
 use guard::{Fault, guard, quietly};
@@ -28,8 +28,10 @@ const FINISH: &str = "finish what was started";
 pub struct Facts {
     /// Number, name, compute capability, memory.
     pub device: Found,
-    /// The CUDA version that the driver is for: 12020 is 12.2.
-    pub driver_version: i32,
+    /// The highest version of CUDA that the driver supports: 12020 is 12.2.
+    pub cuda_version: i32,
+    /// The driver's release, where the system tells it.
+    pub driver_release: Option<String>,
     /// The name of the PTX that was loaded.
     pub ptx: &'static str,
     /// How long the driver took for the context, in seconds.
@@ -55,51 +57,43 @@ pub struct Driver {
 unsafe impl Send for Driver {}
 
 impl Driver {
-    /// Probes the machine, opens device `index` and loads the kernels.
+    /// Opens device `index` and loads the kernels, on this thread and for as long as the driver takes: for tests
+    /// and tools. [`crate::search`] is the way that looks at everything first and can give up.
     ///
     /// # Errors
     /// Why the device cannot be used.
     pub fn open(index: usize, ptx: &str) -> Result<Self, Failure> {
-        Self::load(&mut probe(Some(index)), ptx)
+        let machine = probe::probe(&mut |_, _| ())?;
+        let device = probe::check_device(&machine.devices, index, &mut |_, _| ())?;
+        Self::start(device, machine.cuda_version, ptx, &mut |_, _| ())
     }
 
-    /// Opens the device that a probe chose and loads the kernels; notes in the report whether they load.
+    /// Makes a context on a device that was looked at and loads the kernels; `passed` is told of both stages.
     ///
     /// # Errors
-    /// Why the device cannot be used, also where the probe has found that.
-    pub fn load(report: &mut Report, ptx: &str) -> Result<Self, Failure> {
-        if let Some((_, failure)) = report.failure() {
-            return Err(failure.clone());
-        }
-        let device = report.chosen.and_then(|index| report.devices.get(index)).cloned();
-        let (Some(device), Some(driver_version)) = (device, report.driver_version) else {
-            return Err(Failure::new(
-                Reason::InitFailed,
-                "a probed device",
-                "none",
-                "probe the machine first",
-            ));
-        };
-        let result = Self::start(device, driver_version, ptx);
-        let loaded = |driver: &Self| format!("{} in {:.2} s", driver.facts.ptx, driver.facts.load_seconds);
-        report.record(Stage::Kernels, result.as_ref().map(loaded).map_err(Clone::clone));
-        result
-    }
-
-    fn start(device: Found, driver_version: i32, ptx: &str) -> Result<Self, Failure> {
+    /// Why the first stage that `passed` was not told of does not hold.
+    pub(crate) fn start(
+        device: Found,
+        cuda_version: i32,
+        ptx: &str,
+        passed: &mut dyn FnMut(Stage, String),
+    ) -> Result<Self, Failure> {
         let begin = Instant::now();
         let context = guard(|| Context::open(i32::try_from(device.index).unwrap_or(i32::MAX)))
             .map_err(|fault| fault.failure(Reason::InitFailed, "a context on the device"))?;
         let stream = guard(Stream::new).map_err(|fault| fault.failure(Reason::InitFailed, "a stream"))?;
         let context_seconds = begin.elapsed().as_secs_f64();
+        passed(Stage::Context, format!("made in {context_seconds:.2} s"));
 
         let begin = Instant::now();
         let module = Module::load(ptx)?;
         let load_seconds = begin.elapsed().as_secs_f64();
+        passed(Stage::Kernels, format!("{} in {load_seconds:.2} s", probe::PTX_NAME));
         let facts = Facts {
             device,
-            driver_version,
-            ptx: crate::probe::PTX_NAME,
+            cuda_version,
+            driver_release: probe::driver_release(),
+            ptx: probe::PTX_NAME,
             context_seconds,
             load_seconds,
             resources: module.resources.clone(),
@@ -196,8 +190,16 @@ impl Device for Driver {
         let memory = match self.call(|| Memory::new(bytes.max(1))) {
             Ok(memory) => memory,
             Err(fault) if fault.is_out_of_memory() => {
-                let free = self.free_bytes()?;
-                return Err(Error::DeviceMemory { bytes: bytes as u64, free, hint: String::new() });
+                let (bytes, free) = (bytes as u64, self.free_bytes()?);
+                let hint = String::from("end other programs that use the GPU, or use a smaller network");
+                if bytes > free {
+                    return Err(Error::DeviceMemory { bytes, free, hint });
+                }
+                return Err(Error::DeviceExhausted {
+                    what: format!("{bytes} bytes in one piece"),
+                    free,
+                    hint,
+                });
             }
             Err(fault) => return Err(fault.error(format!("allocate {bytes} bytes"))),
         };
@@ -260,9 +262,9 @@ impl Device for Driver {
         match graph {
             Ok(graph) => self.graphs.push(graph),
             Err(fault) if fault.is_out_of_memory() => {
-                let bytes = size_of_val(launches) as u64;
-                let hint = format!(": too little for a graph of {} launches", launches.len());
-                return Err(Error::DeviceMemory { bytes, free: self.free_bytes()?, hint });
+                let what = format!("a graph of {} launches", launches.len());
+                let hint = "use a smaller --num-steps, or end other programs that use the GPU".into();
+                return Err(Error::DeviceExhausted { what, free: self.free_bytes()?, hint });
             }
             Err(fault) => return Err(capturing(fault)),
         }

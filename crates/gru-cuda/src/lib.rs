@@ -1,9 +1,10 @@
 //! The CUDA backend: the model's kernels, the order in which they run, and the way to a GPU.
 //!
-//! - [`mod@open`]: from nothing to a network on a GPU. [`probe`]: what of that is there, stage by stage;
-//!   [`driver`]: a GPU through its driver; [`self_test`]: whether it computes what it should.
+//! - [`mod@open`]: from nothing to a network on a GPU. [`mod@search`]: the stages on the way there, device by device,
+//!   on a thread that can be left behind; [`probe`]: those of the driver; [`driver`]: a GPU through its driver;
+//!   [`self_test`]: whether it computes what it should.
 //! - [`backend`]: the [`CudaBackend`] over any [`Device`], the contract in [`mod@device`]. [`arena`]: where
-//!   everything lies in device memory; [`tables`]: what is uploaded of the updates ahead; [`update`]: which
+//!   everything lies in device memory; [`memory`]: whether it fits; [`tables`]: what is uploaded of the updates ahead; [`update`]: which
 //!   kernels run, in which order; [`kernel`]: their names; [`task`]: what each launch is given.
 
 pub mod arena;
@@ -11,8 +12,10 @@ pub mod backend;
 pub mod device;
 pub mod driver;
 pub mod kernel;
+pub mod memory;
 pub mod open;
 pub mod probe;
+pub mod search;
 pub mod self_test;
 pub mod tables;
 pub mod task;
@@ -21,5 +24,5 @@ pub mod update;
 pub use backend::CudaBackend;
 pub use device::Device;
 pub use kernel::Kernel;
-pub use open::{examine, open};
+pub use open::{examine, examine_within, open, open_for};
 pub use task::Task;

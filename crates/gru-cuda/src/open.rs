@@ -1,13 +1,13 @@
-//! From nothing to a network on a GPU: probe, context, kernels, self-test, memory.
+//! From nothing to a network on a GPU: the stages of [`crate::search`], then memory.
 
+use crate::arena::Arena;
 use crate::backend::CudaBackend;
 use crate::driver::{Driver, Facts};
-use crate::probe::{Failure, Reason, Report, Stage, probe};
-use crate::self_test;
+use crate::probe::Report;
+use crate::search::{patience, search};
 use gru_core::{Error, Sizes};
-
-/// The kernels, as `npm run build:kernels` compiled them.
-const PTX: &str = include_str!("../kernels/gru_sm80.ptx");
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// A network of zeros on GPU `index`, or on the first that will do. Takes some tenths of a second; the first
 /// time on a machine the driver compiles the kernels as well.
@@ -15,58 +15,68 @@ const PTX: &str = include_str!("../kernels/gru_sm80.ptx");
 /// # Errors
 /// [`Error::Unavailable`] with the stage that failed; [`Error::DeviceMemory`]; [`Error::Size`].
 pub fn open(index: Option<usize>, sizes: Sizes) -> Result<(CudaBackend<Driver>, Facts), Error> {
-    let mut report = probe(index);
-    let Some(driver) = ready(&mut report) else {
-        return Err(unavailable(&report));
-    };
-    let facts = driver.facts().clone();
-    Ok((CudaBackend::new(driver, sizes)?, facts))
+    open_for(index, sizes, 0, &AtomicBool::new(false))
 }
 
-/// Looks at every stage, up to the self-test, of GPU `index` or of the first that will do.
+/// [`open()`] for a corpus of so many characters, for which memory must be left. Given up when `unwanted` is set:
+/// then the error means nothing, and a thread that waits for the driver may be left behind.
+///
+/// # Errors
+/// As of [`open()`].
+pub fn open_for(
+    index: Option<usize>,
+    sizes: Sizes,
+    corpus: usize,
+    unwanted: &AtomicBool,
+) -> Result<(CudaBackend<Driver>, Facts), Error> {
+    Arena::new(&sizes)?;
+    let found = search(index, patience(), unwanted, move |driver| {
+        let facts = driver.facts().clone();
+        Ok((CudaBackend::for_corpus(driver, sizes, corpus)?, facts))
+    });
+    match found.taken {
+        Some(Ok(opened)) => Ok(opened),
+        // Nothing was computed yet: to who asked for it, the device is not there.
+        Some(Err(Error::Device { what, reason })) => {
+            let (received, hint) = reason.split_once("; ").unwrap_or((&reason, ""));
+            let expected = format!("the device to {what}");
+            Err(Error::Unavailable { expected, received: received.into(), hint: hint.into() })
+        }
+        Some(Err(error)) => Err(error),
+        None => Err(unavailable(&found.report)),
+    }
+}
+
+/// Looks at every stage, up to the self-test, of GPU `index` or of one after the other until one will do.
 pub fn examine(index: Option<usize>) -> Report {
-    let mut report = probe(index);
-    drop(ready(&mut report));
-    report
+    examine_within(index, patience())
 }
 
-/// Opens the device that was probed, if it can be used, and notes the stages in the report.
-fn ready(report: &mut Report) -> Option<Driver> {
-    let mut driver = Driver::load(report, PTX).ok()?;
-    let expected = "kernels that compute what the equations say";
-    let hint = "report it with the output of gru-native doctor";
-    let outcome = match self_test::greatest_error(&mut driver) {
-        Ok(error) if self_test::passes(error) => Ok(format!("relative error {error:.0e}")),
-        Ok(error) => {
-            let received = format!("a relative error of {error:.0e}");
-            Err(Failure::new(Reason::SelfTestFailed, expected, received, hint))
-        }
-        Err(error @ (Error::DeviceMemory { .. } | Error::OutOfMemory { .. })) => {
-            let hint = "end other programs that use the GPU";
-            Err(Failure::new(Reason::OutOfMemory, expected, error.to_string(), hint))
-        }
-        Err(error) => Err(Failure::new(Reason::SelfTestFailed, expected, error.to_string(), hint)),
-    };
-    let passed = outcome.is_ok();
-    report.record(Stage::SelfTest, outcome);
-    passed.then_some(driver)
+/// [`examine`] with another limit for the time of a stage.
+pub fn examine_within(index: Option<usize>, patience: Duration) -> Report {
+    search(index, patience, &AtomicBool::new(false), |driver| {
+        drop(driver);
+        Ok(())
+    })
+    .report
 }
 
-/// The stage that failed, as an error.
+/// The stage that failed, as an error; of several devices, where each failed.
 fn unavailable(report: &Report) -> Error {
-    let (stage, code, failure) = match report.failure() {
-        Some((stage, failure)) => (stage.name(), failure.reason.code(), failure.clone()),
-        None => {
-            return Error::Unavailable {
-                expected: "a GPU".into(),
-                received: "none".into(),
-                hint: String::new(),
-            };
-        }
+    let Some((stage, failure)) = report.failure() else {
+        return Error::Unavailable { expected: "a GPU".into(), received: "none".into(), hint: String::new() };
+    };
+    let failures: Vec<String> = report
+        .failures()
+        .map(|(index, stage, failure)| format!("{}: {} on cuda:{index}", stage.name(), failure.reason.code()))
+        .collect();
+    let place = match &failures[..] {
+        [] | [_] => format!("{}: {}", stage.name(), failure.reason.code()),
+        several => several.join("; "),
     };
     Error::Unavailable {
-        expected: failure.expected,
-        received: format!("{} ({stage}: {code})", failure.received),
-        hint: failure.hint,
+        expected: failure.expected.clone(),
+        received: format!("{} ({place})", failure.received),
+        hint: failure.hint.clone(),
     }
 }

@@ -1,132 +1,73 @@
-//! Whether this machine has a GPU that can be used, found out stage by stage without a panic and without an
-//! endless wait. Looks at the driver's library itself, before cudarc touches it; [`crate::driver`] goes on
-//! from here. A driver whose start-up crashes takes the process with it: only another process survives that.
+//! Whether this machine has a GPU that can be used, found out stage by stage without a panic. Looks at the
+//! driver's library itself, before cudarc touches it; [`crate::search`] runs the stages on a thread that can be
+//! left behind, since a driver that hangs cannot be interrupted. A driver that crashes takes the process with it:
+//! only another process survives that.
 
 mod codes;
 mod library;
+mod release;
 mod report;
 
 pub(crate) use codes::{OUT_OF_MEMORY, hint};
 pub use library::REQUIRED;
-pub use report::{Failure, Found, Outcome, Reason, Report, Stage, version_text};
+pub use release::driver_release;
+pub use report::{Attempt, Failure, Found, Outcome, Outcomes, Reason, Report, Stage, version_text};
 
 use library::{Library, Refusal, refused};
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
 
-/// The oldest driver: CUDA 12.0, the level that cudarc's types are of.
+/// The oldest driver that is supported: CUDA 12.0, the first with every function of [`REQUIRED`].
 pub const MINIMUM_DRIVER: i32 = 12_000;
 /// The oldest compute capability, which the PTX is compiled for.
 pub const MINIMUM_CAPABILITY: (i32, i32) = (8, 0);
 /// The name of the PTX that every device loads.
 pub const PTX_NAME: &str = "gru_sm80";
 
-/// How long one stage may take. Starting the driver of a machine with many GPUs that sleep takes some 10 s.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Looks at every stage up to the device's compute capability. Without an index it takes the first device that
-/// is new enough. Loads and starts the driver; makes no context and takes no memory of the device.
-pub fn probe(index: Option<usize>) -> Report {
-    probe_within(index, PATIENCE)
+/// What a driver tells of itself.
+pub(crate) struct Machine {
+    /// The highest version of CUDA that it supports.
+    pub(crate) cuda_version: i32,
+    /// All devices, at least one.
+    pub(crate) devices: Vec<Found>,
 }
 
-/// [`probe`] with another limit for the time of a stage.
-pub fn probe_within(index: Option<usize>, patience: Duration) -> Report {
-    let mut report = Report::new();
-    let (sender, findings) = channel();
-    // A thread of its own, since a driver that hangs cannot be interrupted, only left behind.
-    let thread = std::thread::Builder::new().name("gru-probe".into()).spawn(move || {
-        let stages = AssertUnwindSafe(|| examine(index, &sender));
-        let last = catch_unwind(stages).unwrap_or_else(|panic| Some(panicked(&*panic)));
-        if let Some(failure) = last {
-            tell(&sender, Finding::Failed(failure));
-        }
-    });
-    if let Err(error) = thread {
-        fail_next(&mut report, Failure::new(Reason::InitFailed, "to start a thread", error.to_string(), ""));
-        return report;
-    }
-    loop {
-        match findings.recv_timeout(patience) {
-            Ok(finding) => note(&mut report, finding),
-            Err(RecvTimeoutError::Disconnected) => return report,
-            Err(RecvTimeoutError::Timeout) => {
-                let expected = format!("an answer of the driver within {} s", patience.as_secs_f32());
-                let hint = "see whether nvidia-smi answers; restarting the machine helps where it does not";
-                fail_next(&mut report, Failure::new(Reason::TimedOut, expected, "none", hint));
-                return report;
-            }
-        }
-    }
+/// The stages of the driver, one after the other; `passed` is told of each that holds. Loads and starts the
+/// driver; makes no context and takes no memory of a device. Gives the failure of the first stage not told of.
+pub(crate) fn probe(passed: &mut dyn FnMut(Stage, String)) -> Result<Machine, Failure> {
+    let (library, name) = Library::open()?;
+    passed(Stage::Library, name);
+
+    let cuda_version = check_version(library)?;
+    passed(Stage::Version, version_text(cuda_version));
+
+    check_functions(library)?;
+    passed(Stage::Functions, format!("{} found", REQUIRED.len()));
+
+    library.initialise().map_err(|refusal| refused(library, &refusal))?;
+    passed(Stage::Initialise, "done".into());
+
+    let devices = find_devices(library)?;
+    passed(Stage::Devices, devices.len().to_string());
+    Ok(Machine { cuda_version, devices })
 }
 
-/// What the examining thread tells, in order.
-enum Finding {
-    Passed(Stage, String),
-    Version(i32),
-    Devices(Vec<Found>),
-    Chosen(usize),
-    Failed(Failure),
-}
-
-/// Sends a finding. Where the probe has given up waiting, nobody listens, which is fine.
-fn tell(sender: &Sender<Finding>, finding: Finding) {
-    let _ = sender.send(finding);
-}
-
-fn note(report: &mut Report, finding: Finding) {
-    match finding {
-        Finding::Passed(stage, detail) => report.record(stage, Ok(detail)),
-        Finding::Version(version) => report.driver_version = Some(version),
-        Finding::Devices(devices) => report.devices = devices,
-        Finding::Chosen(index) => {
-            report.chosen = Some(index);
-            report.ptx = Some(PTX_NAME);
-        }
-        Finding::Failed(failure) => fail_next(report, failure),
-    }
-}
-
-fn fail_next(report: &mut Report, failure: Failure) {
-    if let Some(stage) = report.next_stage() {
-        report.record(stage, Err(failure));
-    }
-}
-
-/// The stages one after the other. Gives the failure that ended it, which is that of the first stage not told
-/// of as passed.
-fn examine(index: Option<usize>, sender: &Sender<Finding>) -> Option<Failure> {
-    let passed = |stage, detail| tell(sender, Finding::Passed(stage, detail));
-    let stages = || -> Result<(), Failure> {
-        let (library, name) = Library::open()?;
-        passed(Stage::Library, name);
-
-        let version = check_version(library)?;
-        tell(sender, Finding::Version(version));
-        passed(Stage::Version, version_text(version));
-
-        check_functions(library)?;
-        passed(Stage::Functions, format!("{} found", REQUIRED.len()));
-
-        library.initialise().map_err(|refusal| refused(library, &refusal))?;
-        passed(Stage::Initialise, "done".into());
-
-        let devices = find_devices(library)?;
-        tell(sender, Finding::Devices(devices.clone()));
-        passed(Stage::Devices, devices.len().to_string());
-
-        let device = choose(&devices, index)?;
-        passed(Stage::Device, format!("{}: {}", device.index, device.name));
-
-        let (major, minor) = device.capability;
-        check_capability(device)?;
-        tell(sender, Finding::Chosen(device.index));
-        passed(Stage::Capability, format!("{major}.{minor}"));
-        Ok(())
-    };
-    stages().err()
+/// The first stages of a device: that it is there, and new enough.
+pub(crate) fn check_device(
+    devices: &[Found],
+    index: usize,
+    passed: &mut dyn FnMut(Stage, String),
+) -> Result<Found, Failure> {
+    let device = devices.get(index).ok_or_else(|| {
+        let last = devices.len() - 1;
+        let hint = "CUDA_VISIBLE_DEVICES may hide devices and changes their numbers";
+        let expected = format!("a device number from 0 to {last}");
+        Failure::new(Reason::NoSuchDevice, expected, index.to_string(), hint)
+    })?;
+    passed(Stage::Device, format!("{index}: {}", device.name));
+    check_capability(device)?;
+    let (major, minor) = device.capability;
+    passed(Stage::Capability, format!("{major}.{minor}"));
+    Ok(device.clone())
 }
 
 fn check_version(library: Library) -> Result<i32, Failure> {
@@ -163,21 +104,6 @@ fn find_devices(library: Library) -> Result<Vec<Found>, Failure> {
     Ok(devices)
 }
 
-/// The device asked for or, if none was, the first that is new enough; else the first.
-fn choose(devices: &[Found], index: Option<usize>) -> Result<&Found, Failure> {
-    let usable = || devices.iter().find(|device| device.capability >= MINIMUM_CAPABILITY);
-    let device = match index {
-        Some(index) => devices.get(index),
-        None => usable().or(devices.first()),
-    };
-    device.ok_or_else(|| {
-        let last = devices.len() - 1;
-        let received = index.map_or_else(|| "none".to_string(), |index| index.to_string());
-        let hint = "CUDA_VISIBLE_DEVICES may hide devices and changes their numbers";
-        Failure::new(Reason::NoSuchDevice, format!("a device number from 0 to {last}"), received, hint)
-    })
-}
-
 fn check_capability(device: &Found) -> Result<(), Failure> {
     if device.capability >= MINIMUM_CAPABILITY {
         return Ok(());
@@ -210,14 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_first_device_that_is_new_enough() {
-        let devices = [device(0, (7, 5)), device(1, (8, 6)), device(2, (9, 0))];
-        assert_eq!(choose(&devices, None).unwrap().index, 1);
-        assert_eq!(choose(&devices, Some(2)).unwrap().index, 2);
-        assert_eq!(choose(&devices, Some(3)).unwrap_err().reason, Reason::NoSuchDevice);
-        // Where none is, the first one says why it is not.
-        let old = choose(&devices[..1], None).unwrap();
-        assert_eq!(check_capability(old).unwrap_err().reason, Reason::TooOldDevice);
+    fn a_device_is_there_and_new_enough() {
+        let devices = [device(0, (7, 5)), device(1, (8, 6))];
+        let reason = |index| check_device(&devices, index, &mut |_, _| ()).map_err(|failure| failure.reason);
+        assert_eq!(reason(0), Err(Reason::TooOldDevice));
+        assert_eq!(reason(1), Ok(devices[1].clone()));
+        assert_eq!(reason(2), Err(Reason::NoSuchDevice));
     }
 
     #[test]
@@ -238,12 +162,34 @@ mod tests {
     #[test]
     fn fails_the_first_stage_that_was_not_passed() {
         let mut report = Report::new();
-        note(&mut report, Finding::Passed(Stage::Library, "libcuda.so.1".into()));
-        note(&mut report, Finding::Failed(panicked(&"words")));
+        report.record(Stage::Library, Ok("libcuda.so.1".into()));
+        report.fail(panicked(&"words"));
         let (stage, failure) = report.failure().unwrap();
         assert_eq!((stage, failure.reason), (Stage::Version, Reason::Panic));
         assert!(failure.received.contains("words"), "{failure}");
         assert_eq!(report.next_stage(), Some(Stage::Functions));
         assert!(!report.passed());
+        assert_eq!(report.stages().len(), Stage::DRIVER.len() + Stage::DEVICE.len());
+    }
+
+    #[test]
+    fn of_devices_that_all_fail_the_one_that_came_farthest_counts() {
+        let mut report = Report::new();
+        for stage in Stage::DRIVER {
+            report.record(stage, Ok(String::new()));
+        }
+        for (index, passes) in [1, 3, 3].into_iter().enumerate() {
+            report.begin(index);
+            for &stage in &Stage::DEVICE[..passes] {
+                report.record(stage, Ok(String::new()));
+            }
+            report.fail(panicked(&"words"));
+        }
+        assert_eq!(report.attempt().map(|attempt| attempt.index), Some(1));
+        assert_eq!(report.failure().map(|(stage, _)| stage), Some(Stage::Kernels));
+        let stages: Vec<Stage> = report.failures().map(|(_, stage, _)| stage).collect();
+        assert_eq!(stages, [Stage::Capability, Stage::Kernels, Stage::Kernels]);
+        report.chosen = Some(2);
+        assert_eq!(report.attempt().map(|attempt| attempt.index), Some(2));
     }
 }

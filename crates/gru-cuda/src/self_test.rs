@@ -2,6 +2,8 @@
 
 use crate::backend::CudaBackend;
 use crate::device::Device;
+use crate::driver::Driver;
+use crate::probe::{Failure, Reason, Stage};
 use gru_core::oracle::Oracle;
 use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
@@ -14,6 +16,39 @@ const SIZES: Sizes =
 /// How far a result may be from the oracle's, relative to it. Rounding makes up about 1e-6; a kernel that does
 /// not do its work is wrong by far more.
 const TOLERANCE: f64 = 1e-4;
+
+/// The stage: gives the driver back if it computes what it should, having told `passed`.
+pub(crate) fn check(mut driver: Driver, passed: &mut dyn FnMut(Stage, String)) -> Result<Driver, Failure> {
+    let expected = "kernels that compute what the equations say";
+    let hint = "report it with the output of gru-native doctor";
+    match greatest_error(&mut driver) {
+        Ok(error) if passes(error) => {
+            passed(Stage::SelfTest, format!("relative error {error:.0e}"));
+            Ok(driver)
+        }
+        Ok(error) => {
+            let received = format!("a relative error of {error:.0e}");
+            Err(Failure::new(Reason::SelfTestFailed, expected, received, hint))
+        }
+        Err(error) => Err(failure(&error)
+            .unwrap_or_else(|| Failure::new(Reason::SelfTestFailed, expected, error.to_string(), hint))),
+    }
+}
+
+/// Too little memory, which says nothing of the user's network.
+fn failure(error: &Error) -> Option<Failure> {
+    let (expected, received) = match error {
+        Error::DeviceMemory { bytes, free, .. } => {
+            (format!("{bytes} bytes of free device memory"), free.to_string())
+        }
+        Error::DeviceExhausted { what, free, .. } => {
+            (format!("device memory for {what}"), format!("none with {free} bytes free"))
+        }
+        _ => return None,
+    };
+    let hint = "end other programs that use the GPU";
+    Some(Failure::new(Reason::OutOfMemory, expected, received, hint))
+}
 
 /// Trains a tiny network for two updates on the device and on the oracle. Gives back the greatest relative
 /// error of losses and gradient norms; of the second update they depend on every kernel of the first.

@@ -5,8 +5,9 @@ use crate::panics;
 use gru_core::cpu::CpuBackend;
 use gru_core::cpu::kernel::Path;
 use gru_core::{Backend, Error, Sizes};
-use gru_cuda::probe::{Outcome, version_text};
+use gru_cuda::probe::{Outcome, Stage, driver_release, version_text};
 use napi_derive::napi;
+use std::sync::atomic::AtomicBool;
 
 /// A device as a name chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,41 +49,62 @@ pub struct GpuFacts {
     pub compute_capability: String,
     /// All of its memory, in bytes.
     pub memory_bytes: f64,
-    /// The CUDA version that the driver is for, such as `12.4`.
-    pub driver: String,
+    /// The highest version of CUDA that the driver supports, such as `12.4`.
+    pub cuda_version: String,
+    /// The release of the driver, such as `550.54.14`; absent where the system does not tell it.
+    pub driver_release: Option<String>,
     /// The PTX that it loaded.
     pub ptx: String,
     /// Time that loading the kernels took, in seconds; the first time on a machine the driver compiles them.
     pub module_seconds: f64,
 }
 
-/// Makes the backend of a network, on the thread that will use it.
+/// Checks what can be told without the device: that the sizes can be indexed there.
+///
+/// # Errors
+/// [`Error::Size`].
+pub fn check_sizes(choice: Choice, sizes: &Sizes) -> std::result::Result<(), Error> {
+    match choice {
+        Choice::Cpu => Ok(()), // what makes the backend finds out
+        Choice::Cuda(_) => gru_cuda::arena::Arena::new(sizes).map(|_| ()),
+    }
+}
+
+/// Makes the backend of a network on the CPU, on the thread that will use it.
 ///
 /// # Errors
 /// What the backend reports.
-pub fn make(
-    choice: Choice,
+pub fn on_cpu(sizes: Sizes, threads: usize, path: Path) -> std::result::Result<Box<dyn Backend>, Error> {
+    Ok(Box::new(CpuBackend::on_path(sizes, threads, path)?))
+}
+
+/// Makes the backend of a network on a GPU, where a corpus of that length must fit too. Gives up when `unwanted`
+/// is set.
+///
+/// # Errors
+/// Why no GPU can be used, or what would fit.
+pub fn on_cuda(
+    index: Option<usize>,
     sizes: Sizes,
-    threads: usize,
-    path: Path,
-) -> std::result::Result<(Box<dyn Backend>, Option<GpuFacts>), Error> {
-    match choice {
-        Choice::Cpu => Ok((Box::new(CpuBackend::on_path(sizes, threads, path)?), None)),
-        Choice::Cuda(index) => {
-            let (backend, facts) = gru_cuda::open(index, sizes)?;
-            let (major, minor) = facts.device.capability;
-            let facts = GpuFacts {
-                index: facts.device.index as u32,
-                name: facts.device.name,
-                compute_capability: format!("{major}.{minor}"),
-                memory_bytes: facts.device.memory as f64,
-                driver: version_text(facts.driver_version),
-                ptx: facts.ptx.into(),
-                module_seconds: facts.load_seconds,
-            };
-            Ok((Box::new(backend), Some(facts)))
-        }
-    }
+    corpus_length: usize,
+    unwanted: &AtomicBool,
+) -> std::result::Result<(Box<dyn Backend>, GpuFacts), Error> {
+    let (backend, facts) = gru_cuda::open_for(index, sizes, corpus_length, unwanted)?;
+    let facts = GpuFacts {
+        index: facts.device.index as u32,
+        name: facts.device.name,
+        compute_capability: capability_text(facts.device.capability),
+        memory_bytes: facts.device.memory as f64,
+        cuda_version: version_text(facts.cuda_version),
+        driver_release: facts.driver_release,
+        ptx: facts.ptx.into(),
+        module_seconds: facts.load_seconds,
+    };
+    Ok((Box::new(backend), facts))
+}
+
+fn capability_text((major, minor): (i32, i32)) -> String {
+    format!("{major}.{minor}")
 }
 
 /// A stage on the way to a usable GPU.
@@ -112,6 +134,8 @@ pub struct CudaDevice {
     pub compute_capability: String,
     /// All of its memory, in bytes.
     pub memory_bytes: f64,
+    /// The stages of this GPU, in order; none where it was not tried, since one before it will do.
+    pub stages: Vec<CudaStage>,
 }
 
 /// What stands between this machine and training on a GPU.
@@ -119,65 +143,60 @@ pub struct CudaDevice {
 pub struct CudaReport {
     /// Whether every stage passed.
     pub available: bool,
-    /// Every stage, in order.
+    /// Every stage on the way to a GPU, in order: the driver's, then those of the GPU that was chosen or, where
+    /// none will do, of the one that came farthest.
     pub stages: Vec<CudaStage>,
     /// Every GPU that the driver lists, usable or not.
     pub devices: Vec<CudaDevice>,
-    /// The CUDA version that the driver is for, such as `12.4`.
-    pub driver: Option<String>,
-    /// The PTX that would be loaded.
+    /// The number of the GPU that `cuda` means: the first for which every stage passed.
+    pub chosen: Option<u32>,
+    /// The highest version of CUDA that the driver supports, such as `12.4`.
+    pub cuda_version: Option<String>,
+    /// The release of the driver, such as `550.54.14`; absent where the system does not tell it.
+    pub driver_release: Option<String>,
+    /// The PTX that was loaded.
     pub ptx: Option<&'static str>,
 }
 
-/// Looks at every stage, the kernels' self-test included. Blocks for up to some seconds; loads the driver into
-/// this process for good.
+/// Looks at every stage, the kernels' self-test included, of one GPU after the other until one will do. Blocks
+/// for up to some seconds; loads the driver into this process for good.
 #[napi(catch_unwind)]
 pub fn cuda_report() -> Result<CudaReport> {
     let report = panics::catch(|| gru_cuda::examine(None)).map_err(|text| error::panicked(&text))?;
-    let text = |(major, minor): (i32, i32)| format!("{major}.{minor}");
+    let stages_of = |index: usize| {
+        let attempt = report.attempts.iter().find(|attempt| attempt.index == index);
+        attempt.map(|attempt| attempt.stages.iter().map(stage).collect()).unwrap_or_default()
+    };
     Ok(CudaReport {
         available: report.passed(),
-        stages: report
-            .stages
-            .iter()
-            .map(|(stage, outcome)| {
-                let name = stage.name().to_string();
-                match outcome {
-                    Outcome::Passed(detail) => CudaStage {
-                        name,
-                        outcome: "passed",
-                        detail: detail.clone(),
-                        reason: None,
-                        hint: None,
-                    },
-                    Outcome::Failed(failure) => CudaStage {
-                        name,
-                        outcome: "failed",
-                        detail: format!("expected {}, received {}", failure.expected, failure.received),
-                        reason: Some(failure.reason.code()),
-                        hint: Some(error::sentence(&failure.hint)),
-                    },
-                    Outcome::NotReached => CudaStage {
-                        name,
-                        outcome: "not reached",
-                        detail: String::new(),
-                        reason: None,
-                        hint: None,
-                    },
-                }
-            })
-            .collect(),
+        stages: report.stages().iter().map(stage).collect(),
         devices: report
             .devices
             .iter()
             .map(|device| CudaDevice {
                 index: device.index as u32,
                 name: device.name.clone(),
-                compute_capability: text(device.capability),
+                compute_capability: capability_text(device.capability),
                 memory_bytes: device.memory as f64,
+                stages: stages_of(device.index),
             })
             .collect(),
-        driver: report.driver_version.map(version_text),
+        chosen: report.chosen.map(|index| index as u32),
+        cuda_version: report.cuda_version.map(version_text),
+        driver_release: report.cuda_version.and_then(|_| driver_release()),
         ptx: report.ptx,
     })
+}
+
+fn stage((stage, outcome): &(Stage, Outcome)) -> CudaStage {
+    let name = stage.name().to_string();
+    let (outcome, detail, failure) = match outcome {
+        Outcome::Passed(detail) => ("passed", detail.clone(), None),
+        Outcome::Failed(failure) => ("failed", failure.cause(), Some(failure)),
+        Outcome::NotReached => ("not reached", String::new(), None),
+    };
+    let reason = failure.map(|failure| failure.reason.code());
+    let hint =
+        failure.filter(|failure| !failure.hint.is_empty()).map(|failure| error::sentence(&failure.hint));
+    CudaStage { name, outcome, detail, reason, hint }
 }

@@ -11,8 +11,10 @@ pub enum Code {
     Usage,
     /// Bytes are not a model of this kind.
     Model,
-    /// The device asked for is not in this build.
+    /// The device asked for cannot be used.
     Device,
+    /// The device failed while it computed.
+    DeviceFault,
     /// Memory could not be had.
     OutOfMemory,
     /// The network was disposed of.
@@ -27,6 +29,7 @@ impl AsRef<str> for Code {
             Self::Usage => "GRU_USAGE",
             Self::Model => "GRU_MODEL",
             Self::Device => "GRU_DEVICE",
+            Self::DeviceFault => "GRU_DEVICE_FAULT",
             Self::OutOfMemory => "GRU_OUT_OF_MEMORY",
             Self::Disposed => "GRU_DISPOSED",
             Self::Internal => "GRU_INTERNAL",
@@ -77,19 +80,25 @@ pub fn core(error: &gru_core::Error) -> Failure {
     use gru_core::Error as Core;
     let code = match error {
         Core::Size { .. } | Core::Length { .. } | Core::Value { .. } | Core::NoCorpus => Code::Usage,
-        Core::OutOfMemory { .. } | Core::DeviceMemory { .. } => Code::OutOfMemory,
-        Core::Device { .. } | Core::Unavailable { .. } => Code::Device,
+        Core::OutOfMemory { .. } | Core::DeviceMemory { .. } | Core::DeviceExhausted { .. } => {
+            Code::OutOfMemory
+        }
+        Core::Unavailable { .. } => Code::Device,
+        Core::Device { .. } => Code::DeviceFault,
         Core::Threads { .. } => Code::Internal,
     };
     let words = error.to_string();
-    let cause = if code == Code::Usage { camel_case(&words) } else { words };
-    match error {
-        // What to do goes on a second line, which src/errors.ts makes the error's hint.
-        Core::Unavailable { hint, .. } if !hint.is_empty() => {
-            Failure::new(code, format!("{cause}\n{}", sentence(hint)))
-        }
-        _ => Failure::new(code, cause),
-    }
+    // What to do goes on a second line, which src/errors.ts makes the error's hint.
+    let (cause, hint) = match error {
+        Core::Unavailable { hint, .. }
+        | Core::DeviceMemory { hint, .. }
+        | Core::DeviceExhausted { hint, .. } => (words.as_str(), hint.as_str()),
+        Core::Device { .. } => words.split_once("; ").unwrap_or((&words, "")),
+        _ => (words.as_str(), ""),
+    };
+    let cause = if code == Code::Usage { camel_case(cause) } else { cause.to_string() };
+    let text = if hint.is_empty() { cause } else { format!("{cause}\n{}", sentence(hint)) };
+    Failure::new(code, text)
 }
 
 /// The words with a capital letter in front and a period behind.

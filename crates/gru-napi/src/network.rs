@@ -1,11 +1,11 @@
 //! `Network`: checks arguments, queues commands to the network's thread and promises their results.
 
 use crate::argument::{Argument, MAX_SAFE_INTEGER};
-use crate::device::{self, GpuFacts};
+use crate::device::{self, Choice, GpuFacts};
 use crate::epoch::{CancelFlag, EpochProgress, EpochResult, Report, Reporter, Run};
 use crate::error::{self, Result};
 use crate::lifetime;
-use crate::options::NetworkOptions;
+use crate::options::{Checked, NetworkOptions};
 use crate::plan::EpochPlan;
 use crate::promise::promise;
 use crate::results::{ForwardResult, GradientResult, ParameterTensor};
@@ -16,7 +16,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Function, PromiseRaw};
 use napi_derive::napi;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// A flag as an argument: ours, or something else.
 type CancelArgument<'a> = Option<Either<&'a CancelFlag, Argument>>;
@@ -27,39 +27,60 @@ type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argum
 /// that runs its commands one after the other, in the order of the calls.
 ///
 /// Arrays given to a method are copied in the call. A method that fails rejects with an `Error` whose `code`
-/// is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, or
-/// `GRU_INTERNAL` for a bug, after which the network refuses further commands. A network that waits for
-/// nothing does not keep the process alive.
+/// is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, `GRU_DEVICE` where
+/// no GPU can be used, `GRU_DEVICE_FAULT` where one failed while it computed, or `GRU_INTERNAL` for a bug, after
+/// which the network refuses further commands. A network that waits for nothing does not keep the process alive.
 #[napi]
 pub struct Network {
     sizes: Sizes,
     threads: usize,
-    gpu: Option<GpuFacts>,
+    choice: Choice,
+    /// What is known of the GPU, once it is open.
+    gpu: Arc<OnceLock<GpuFacts>>,
     path: Path,
     worker: Worker,
 }
 
 #[napi]
 impl Network {
-    /// A network whose parameters, corpus and state are zeros or empty. Blocks while its memory is made
-    /// ready.
+    /// A network whose parameters, corpus and state are zeros or empty. On the CPU it blocks while its memory is
+    /// made ready. A GPU is opened by the network's thread, which may take seconds: the first commands wait for
+    /// it, and where it cannot be opened all reject with the reason.
     ///
-    /// @throws code `GRU_USAGE`, `GRU_DEVICE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
+    /// @throws code `GRU_USAGE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, options: NetworkOptions) -> Result<Self> {
-        let (sizes, threads, path, choice) = options.check()?;
-        let facts = Arc::new(Mutex::new(None));
-        let found = Arc::clone(&facts);
-        let make = move || {
-            let (backend, gpu) = device::make(choice, sizes, threads, path)?;
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = gpu;
-            Ok(backend)
+        let Checked { sizes, threads, path, choice, corpus_length } = options.check()?;
+        device::check_sizes(choice, &sizes).map_err(|error| error::core(&error))?;
+        let gpu = Arc::new(OnceLock::new());
+        let facts = Arc::clone(&gpu);
+        let make = move |unwanted: &AtomicBool| match choice {
+            Choice::Cpu => device::on_cpu(sizes, threads, path),
+            Choice::Cuda(index) => {
+                let (backend, found) = device::on_cuda(index, sizes, corpus_length, unwanted)?;
+                let _ = facts.set(found);
+                Ok(backend)
+            }
         };
         let (worker, thread) = Worker::start(make).map_err(error::work)?;
         lifetime::watch(env, worker.clone(), thread)?;
-        let gpu = facts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let threads = if gpu.is_some() { 1 } else { threads };
-        Ok(Self { sizes, threads, gpu, path, worker })
+        if choice == Choice::Cpu
+            && let Err(error) = worker.wait()
+        {
+            worker.close();
+            return Err(error::work(error));
+        }
+        let threads = if choice == Choice::Cpu { threads } else { 1 };
+        Ok(Self { sizes, threads, choice, gpu, path, worker })
+    }
+
+    /// Resolves once the network can take commands without waiting: at once on the CPU, on a GPU when it is open.
+    ///
+    /// Rejects with code `GRU_DEVICE` where no GPU can be used and `GRU_OUT_OF_MEMORY` where its memory is too
+    /// small.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn ready<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        promise(env, &self.worker, || Ok(|_: &mut dyn Backend, _: &AtomicBool| Ok(())))
     }
 
     /// Draws all weights from N(0, `initScale`^2) and zeroes all biases. `seed` is a whole number from 0 to
@@ -197,8 +218,8 @@ impl Network {
         })
     }
 
-    /// Gives thread and memory back. A running command ends after the update it is in; it, those that wait and
-    /// all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
+    /// Gives thread and memory back. A running command ends after the update it is in, and the opening of a GPU at
+    /// once; it, those that wait and all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
     #[napi(catch_unwind)]
     pub fn dispose(&self) {
         self.worker.close();
@@ -240,22 +261,27 @@ impl Network {
         self.threads as u32
     }
 
-    /// Where the arithmetic is done.
-    #[napi(getter, catch_unwind, ts_return_type = "'cpu' | `cuda:${number}`")]
+    /// Where the arithmetic is done; `cuda` while it is open which GPU that will be.
+    #[napi(getter, catch_unwind, ts_return_type = "'cpu' | 'cuda' | `cuda:${number}`")]
     pub fn device(&self) -> String {
-        self.gpu.as_ref().map_or("cpu".into(), |gpu| format!("cuda:{}", gpu.index))
+        match (self.choice, self.gpu.get()) {
+            (Choice::Cpu, _) => "cpu".into(),
+            (_, Some(gpu)) => format!("cuda:{}", gpu.index),
+            (Choice::Cuda(Some(index)), None) => format!("cuda:{index}"),
+            (Choice::Cuda(None), None) => "cuda".into(),
+        }
     }
 
     /// The instructions that the products use where the CPU does the arithmetic; null where it does not.
     #[napi(getter, catch_unwind, ts_return_type = "'portable' | 'avx2' | 'avx512' | 'neon' | null")]
     pub fn cpu_path(&self) -> Option<&'static str> {
-        self.gpu.is_none().then(|| self.path.name())
+        (self.choice == Choice::Cpu).then(|| self.path.name())
     }
 
-    /// The GPU that does the arithmetic, if one does.
+    /// The GPU that does the arithmetic, once `ready` has resolved; null where none does.
     #[napi(getter, catch_unwind)]
     pub fn gpu(&self) -> Option<GpuFacts> {
-        self.gpu.clone()
+        self.gpu.get().cloned()
     }
 
     /// Number of parameters in all.

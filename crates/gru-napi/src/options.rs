@@ -35,6 +35,23 @@ pub struct NetworkOptions {
     /// Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one.
     #[napi(ts_type = "'cpu' | 'cuda' | `cuda:${number}`")]
     pub device: Option<Argument>,
+    /// Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent.
+    #[napi(ts_type = "number")]
+    pub corpus_length: Option<Argument>,
+}
+
+/// Options that were checked.
+pub struct Checked {
+    /// The sizes.
+    pub sizes: Sizes,
+    /// Threads of the CPU backend.
+    pub threads: usize,
+    /// Its path.
+    pub path: Path,
+    /// The device.
+    pub choice: Choice,
+    /// Characters of the corpus that will be loaded.
+    pub corpus_length: usize,
 }
 
 impl FromNapiValue for NetworkOptions {
@@ -49,16 +66,17 @@ impl FromNapiValue for NetworkOptions {
             threads: fields.field("threads")?.given(),
             candidate_bias: fields.field("candidateBias")?.given(),
             device: fields.field("device")?.given(),
+            corpus_length: fields.field("corpusLength")?.given(),
         })
     }
 }
 
 impl NetworkOptions {
-    /// The sizes, the threads and the path of the CPU backend, and the device.
+    /// The options, each within its range.
     ///
     /// # Errors
     /// The first thing wrong.
-    pub fn check(self) -> Result<(Sizes, usize, Path, Choice)> {
+    pub fn check(self) -> Result<Checked> {
         let size =
             |argument: Argument, name| argument.whole(name, 1, MAX_ELEMENTS as u64).map(|size| size as usize);
         let sizes = Sizes {
@@ -77,6 +95,10 @@ impl NetworkOptions {
             Some(given) => Choice::parse(&given.text("device")?)?,
             None => Choice::Cpu,
         };
-        Ok((sizes, threads, path, choice))
+        let corpus_length = match self.corpus_length {
+            Some(given) => given.whole("corpusLength", 0, MAX_ELEMENTS as u64)? as usize,
+            None => 0,
+        };
+        Ok(Checked { sizes, threads, path, choice, corpus_length })
     }
 }

@@ -59,31 +59,38 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread, has it make the backend, and waits for that.
+    /// Starts the thread, which makes the backend first; commands wait for that. `make` gets a flag that tells it
+    /// to end early, since the backend is no longer wanted. Where it fails, so does every command.
     ///
     /// # Errors
-    /// What `make` gives or panics with; [`Error::Threads`].
+    /// [`Error::Threads`].
     pub fn start<M>(make: M) -> Result<(Self, JoinHandle<()>), WorkError>
     where
-        M: FnOnce() -> Result<Box<dyn Backend>, Error> + Send + 'static,
+        M: FnOnce(&AtomicBool) -> Result<Box<dyn Backend>, Error> + Send + 'static,
     {
         let (messages, inbox) = channel();
         let closing = Arc::new(AtomicBool::new(false));
-        let (report, made) = sync_channel(1);
         let flag = Arc::clone(&closing);
-        let body = move || match panics::catch(make) {
-            Ok(Ok(backend)) => {
-                let _ = report.send(Ok(()));
-                serve(backend, inbox, &flag);
-            }
-            Ok(Err(error)) => drop(report.send(Err(WorkError::Backend(error)))),
-            Err(text) => drop(report.send(Err(WorkError::Panicked(text)))),
+        let body = move || {
+            let made = match panics::catch(|| make(&flag)) {
+                Ok(made) => made.map_err(WorkError::Backend),
+                Err(text) => Err(WorkError::Panicked(text)),
+            };
+            serve(made, inbox, &flag);
         };
         let thread = Builder::new().name("gru-network".into()).spawn(body);
         let thread = thread.map_err(|error| Error::Threads { threads: 1, reason: error.to_string() });
-        let thread = thread.map_err(WorkError::Backend)?;
-        made.recv().unwrap_or(Err(WorkError::Disposed))?;
-        Ok((Self { messages, closing }, thread))
+        Ok((Self { messages, closing }, thread.map_err(WorkError::Backend)?))
+    }
+
+    /// Waits until the backend is made.
+    ///
+    /// # Errors
+    /// What making it gave or panicked with.
+    pub fn wait(&self) -> Result<(), WorkError> {
+        let (report, made) = sync_channel(1);
+        self.submit(|_, _| Ok(()), move |result| drop(report.send(result)));
+        made.recv().unwrap_or(Err(WorkError::Disposed))
     }
 
     /// Queues `work`; the thread gives its result to `settle`. `work` gets the backend and a flag that tells
@@ -126,15 +133,16 @@ impl Worker {
 }
 
 /// The thread's loop. When it returns, the queued commands are dropped first and the backend after them.
-fn serve(mut backend: Box<dyn Backend>, messages: Receiver<Message>, closing: &AtomicBool) {
+fn serve(mut made: Result<Box<dyn Backend>, WorkError>, messages: Receiver<Message>, closing: &AtomicBool) {
     let mut broken = None;
     while let Ok(Message::Run(command)) = messages.recv() {
         if closing.load(Ordering::Relaxed) {
             break;
         }
-        let turn: Turn<'_> = match &broken {
-            None => Ok(&mut *backend),
-            Some(text) => Err(WorkError::Broken(String::clone(text))),
+        let turn: Turn<'_> = match (&broken, &mut made) {
+            (Some(text), _) => Err(WorkError::Broken(String::clone(text))),
+            (None, Ok(backend)) => Ok(&mut **backend),
+            (None, Err(error)) => Err(error.clone()),
         };
         if let Some(text) = command.run(turn) {
             broken = Some(text);

@@ -18,7 +18,7 @@ const SIZES: Sizes =
     Sizes { vocab_size: 3, hidden_size: 2, batch_size: 1, num_steps: 2, candidate_bias: false };
 
 fn start() -> (Worker, JoinHandle<()>) {
-    Worker::start(|| Ok(Box::new(Oracle::new(SIZES)?))).expect("the oracle starts")
+    Worker::start(|_| Ok(Box::new(Oracle::new(SIZES)?))).expect("the oracle starts")
 }
 
 /// Submits work and gives the end of a channel that its one result comes out of.
@@ -120,14 +120,40 @@ fn the_thread_ends_when_nobody_can_reach_it() {
 }
 
 #[test]
-fn a_backend_that_cannot_be_made_is_an_error() {
+fn a_backend_that_cannot_be_made_fails_every_command() {
     panics::silence();
     let error = Error::OutOfMemory { bytes: 7 };
-    let refused = Worker::start({
+    let (worker, thread) = Worker::start({
         let error = error.clone();
-        move || Err(error)
-    });
-    assert_eq!(refused.err(), Some(WorkError::Backend(error)));
-    let panicked = Worker::start(|| panic!("no driver"));
-    assert_eq!(panicked.err(), Some(WorkError::Panicked("no driver".into())));
+        move |_| Err(error)
+    })
+    .expect("a thread starts");
+    assert_eq!(worker.wait(), Err(WorkError::Backend(error.clone())));
+    for _ in 0..2 {
+        let refused = submit(&worker, |_, _| -> Result<(), Error> { unreachable!("there is no backend") });
+        assert_eq!(result(&refused), Err(WorkError::Backend(error.clone())));
+    }
+    worker.finish();
+    thread.join().expect("the thread ends");
+    let (worker, _thread) = Worker::start(|_| panic!("no driver")).expect("a thread starts");
+    assert_eq!(worker.wait(), Err(WorkError::Panicked("no driver".into())));
+}
+
+#[test]
+fn commands_wait_for_the_backend_and_closing_gives_it_up() {
+    let (sender, making) = channel();
+    let (worker, thread) = Worker::start(move |closing| {
+        sender.send(()).expect("the test listens");
+        while !closing.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        Err(Error::OutOfMemory { bytes: 7 })
+    })
+    .expect("a thread starts");
+    let queued = submit(&worker, |_, _| -> Result<(), Error> { unreachable!("there is no backend") });
+    making.recv().expect("the backend is being made");
+    assert!(queued.recv_timeout(Duration::from_millis(50)).is_err(), "the command waits");
+    worker.close();
+    assert_eq!(result(&queued), Err(WorkError::Disposed));
+    thread.join().expect("the thread ends");
 }

@@ -136,9 +136,8 @@ impl Gradient<'_> {
         let Self { path, h, logits, lanes, rows, .. } = *self;
         // SAFETY: the caller's promise.
         unsafe {
-            let dlogits = logits.read(panel, 0..rows);
-            sum_rows(path, dlogits, bias);
-            w_y.product_of_transposed(path, panel, (h, lanes..rows + lanes), dlogits);
+            w_y.product_of_transposed(path, panel, (h, lanes), (logits, 0..rows));
+            sum_rows(path, logits.read(panel, 0..rows), bias);
             sum_of_squares(path, w_y.all_lines(panel)) + sum_of_squares(path, bias)
         }
     }
@@ -148,7 +147,7 @@ impl Gradient<'_> {
         let Self { path, h, gates, rows, .. } = *self;
         // SAFETY: the caller's promise.
         unsafe {
-            w_h.product_of_transposed(path, panel, (h, 0..rows), gates.read(panel, 0..rows));
+            w_h.product_of_transposed(path, panel, (h, 0), (gates, 0..rows));
             sum_of_squares(path, w_h.all_lines(panel))
         }
     }
@@ -217,7 +216,7 @@ impl Bptt<'_> {
             unsafe {
                 if !is_last {
                     let dq = (gates, lanes, 0..3 * units);
-                    dh.product(path, (unit, rows.clone()), None, dq, w_h.panel(unit));
+                    dh.product(path, (unit..unit + 1, rows.clone()), None, dq, w_h);
                 }
                 let lines = GateLines {
                     gates: [0, 1, 2, 3].map(|gate| gates.lines(gate * units + unit, rows.clone())),

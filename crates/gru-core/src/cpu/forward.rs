@@ -230,10 +230,10 @@ impl Recurrence<'_> {
                     let panel = gate * units + unit;
                     // The characters' weights lie all over the vocabulary: they come while the product runs.
                     for &id in ids {
-                        prefetch(&parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
+                        prefetch(&raw const parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
                     }
-                    let (to, w_h) = ((panel, before.clone()), parameters.w_h.panel(panel));
-                    gates.product(path, to, Some(&ZEROS), (h, 0, 0..units), w_h);
+                    let to = (panel..panel + 1, before.clone());
+                    gates.product(path, to, Some(&ZEROS), (h, 0, 0..units), &parameters.w_h);
                 }
                 let lines = GateLines {
                     parameters,
@@ -273,8 +273,8 @@ impl Output<'_> {
         for (panel, bias) in parameters.b_y.as_chunks().0.iter().enumerate() {
             // SAFETY: the caller's promise; each panel is held through one slice at a time.
             unsafe {
-                let (to, w_y) = ((panel, rows.clone()), parameters.w_y.panel(panel));
-                logits.product(path, to, Some(bias), (h, lanes, 0..units), w_y);
+                let to = (panel..panel + 1, rows.clone());
+                logits.product(path, to, Some(bias), (h, lanes, 0..units), &parameters.w_y);
                 vectorised(
                     path,
                     #[inline(always)]
@@ -289,14 +289,9 @@ impl Output<'_> {
     /// # Safety
     /// Nobody else touches these rows of `dh`, or writes those of the logits.
     unsafe fn send_back(&self, rows: Range<usize>, dh: Shared, w_y: &Panels) {
-        let vocab = self.parameters.b_y.len() / LINE;
-        for panel in 0..w_y.panels() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let (to, dlogits) = ((panel, rows.clone()), (self.logits, 0, 0..vocab));
-                dh.product(self.path, to, Some(&ZEROS), dlogits, w_y.panel(panel));
-            }
-        }
+        let dlogits = (self.logits, 0, 0..self.parameters.b_y.len() / LINE);
+        // SAFETY: the caller's promise.
+        unsafe { dh.product(self.path, (0..w_y.panels(), rows), Some(&ZEROS), dlogits, w_y) };
     }
 }
 

@@ -196,56 +196,64 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts(self.line(panel, rows.start), rows.len() * LINE) }
     }
 
-    /// `self[rows, panel] = start + left[rows + offset, panels] right`, K running along the panels of `left` and the
-    /// rows of `right`.
+    /// `self[rows, panels] = start + left[rows + offset, along] right[.., panels]`, K running along the panels of
+    /// `left` and the rows of `right`.
     ///
     /// # Safety
-    /// Nobody else uses those rows of this panel, and nobody writes those rows of `left`, until this returns.
+    /// Nobody else uses those rows of these panels, and nobody writes those rows of `left`, until this returns.
     pub unsafe fn product(
         &self,
         path: Path,
-        (panel, rows): (usize, Range<usize>),
+        (panels, rows): (Range<usize>, Range<usize>),
         start: Start,
         left: (Shared, usize, Range<usize>),
-        right: &[f32],
+        right: &Panels,
     ) {
-        let (left, offset, panels) = left;
-        assert!(rows.end + offset <= left.rows && panels.end <= left.panels);
-        assert_eq!(right.len(), panels.len() * LINE * LINE);
+        let (left, offset, along) = left;
+        assert!(rows.end + offset <= left.rows && along.end <= left.panels);
+        assert!(along.len() * LINE == right.rows && panels.end <= right.panels());
         let how = Left::Along { block: left.pitch * LINE };
-        // A piece of `right` stays in the first cache while the tiles pass over it.
-        for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
-            for (first, count) in path.tiles(rows.len()) {
-                let first = rows.start + first;
-                // SAFETY: rows and panels were checked; the caller promises the rest.
-                unsafe {
-                    let to = self.lines(panel, first..first + count);
-                    let left = left.line(panels.start + piece * (DEPTH / LINE), first + offset);
-                    path.tile(to, start.filter(|_| piece == 0), left, how, right);
+        // A piece of `left` stays in the second cache while the panels of `right` pass over it, and a piece of such
+        // a panel in the first one while the tiles do.
+        for first_term in (0..right.rows).step_by(DEPTH) {
+            let terms = first_term..right.rows.min(first_term + DEPTH);
+            let start = start.filter(|_| first_term == 0);
+            for panel in panels.clone() {
+                let right = &right.panel(panel)[terms.start * LINE..terms.end * LINE];
+                for (first, count) in path.tiles(rows.len()) {
+                    let first = rows.start + first;
+                    // SAFETY: rows and panels were checked; the caller promises the rest.
+                    unsafe {
+                        let to = self.lines(panel, first..first + count);
+                        let left = left.line(along.start + first_term / LINE, first + offset);
+                        path.tile(to, start, left, how, right);
+                    }
                 }
             }
         }
     }
 
-    /// `self[units, panel] = left[rows, units]^T right`, K running along `rows` of both: the gradient of a panel of
-    /// weights, `LINE` units of `left` for each of its panels.
+    /// `self[units, panel] = left[rows + offset, units]^T right[rows, panel]`, K running along the rows of both: the
+    /// gradient of a panel of weights, `LINE` units for each panel of `left`.
     ///
     /// # Safety
-    /// Nobody else uses this panel, and nobody writes those rows of `left`, until this returns.
+    /// Nobody else uses this panel, and nobody writes those rows of `left` or `right`, until this returns.
     pub unsafe fn product_of_transposed(
         &self,
         path: Path,
         panel: usize,
-        left: (Shared, Range<usize>),
-        right: &[f32],
+        left: (Shared, usize),
+        right: (Shared, Range<usize>),
     ) {
-        let (left, rows) = left;
-        assert!(rows.end <= left.rows && self.rows == left.panels * LINE);
-        assert_eq!(right.len(), rows.len() * LINE);
-        for (piece, right) in right.chunks(DEPTH * LINE).enumerate() {
-            let start = (piece == 0).then_some(&ZEROS);
+        let ((left, offset), (right, rows)) = (left, right);
+        assert!(rows.end + offset <= left.rows && self.rows == left.panels * LINE);
+        // A piece of `right` stays in the first cache while the tiles pass over it.
+        for first_row in rows.clone().step_by(DEPTH) {
+            let start = (first_row == rows.start).then_some(&ZEROS);
+            // SAFETY: the caller's promise.
+            let right = unsafe { right.read(panel, first_row..rows.end.min(first_row + DEPTH)) };
             for units in 0..left.panels {
-                let from = left.line(units, rows.start + piece * DEPTH);
+                let from = left.line(units, first_row + offset);
                 for (first, count) in path.tiles(LINE) {
                     // SAFETY: rows and panels were checked; the caller promises the rest.
                     unsafe {
@@ -301,11 +309,9 @@ mod tests {
                 let (right, b) = packed(depth, columns, 5);
                 let (mut to, before) = packed(rows, columns, 9);
                 let shared = to.share();
-                for panel in 0..columns / LINE {
-                    let factor = (left.share(), 2, 0..depth / LINE);
-                    // SAFETY: one thread.
-                    unsafe { shared.product(path, (panel, 0..rows), None, factor, right.panel(panel)) };
-                }
+                let factor = (left.share(), 2, 0..depth / LINE);
+                // SAFETY: one thread.
+                unsafe { shared.product(path, (0..columns / LINE, 0..rows), None, factor, &right) };
                 let mut computed = vec![0.0; rows * columns];
                 to.unpack(&mut computed, columns);
                 for (index, computed) in computed.iter().enumerate() {
@@ -322,15 +328,13 @@ mod tests {
         for path in Path::available() {
             for (rows, units, columns) in [(1, 16, 16), (300, 48, 32)] {
                 let (mut left, a) = packed(rows + 3, units, 0);
-                let (right, b) = packed(rows, columns, 5);
+                let (mut right, b) = packed(rows, columns, 5);
                 let (mut to, _) = packed(units, columns, 9);
-                let shared = to.share();
+                let (shared, factors) = (to.share(), (left.share(), right.share()));
                 for panel in 0..columns / LINE {
+                    let right = (factors.1, 0..rows);
                     // SAFETY: one thread.
-                    unsafe {
-                        let factor = (left.share(), 3..rows + 3);
-                        shared.product_of_transposed(path, panel, factor, right.panel(panel));
-                    }
+                    unsafe { shared.product_of_transposed(path, panel, (factors.0, 3), right) };
                 }
                 let mut computed = vec![0.0; units * columns];
                 to.unpack(&mut computed, columns);

@@ -2,13 +2,13 @@
 //! tests of this crate run it with drivers that fail in every way; it works with a real one too.
 //!
 //! - `try-driver stages [INDEX]`: every stage up to the self-test.
-//! - `try-driver probe SECONDS`: the stages before the kernels, with that much patience.
+//! - `try-driver within SECONDS`: the same, with that much patience for each stage.
 //! - `try-driver device`: what the [`Device`] of device 0 does, call by call.
 
 use gru_core::Error;
 use gru_cuda::device::Launch;
 use gru_cuda::driver::Driver;
-use gru_cuda::probe::{Outcome, Report, probe_within};
+use gru_cuda::probe::{Outcome, Outcomes, Report};
 use gru_cuda::task::{Region, Task};
 use gru_cuda::{Device, Kernel};
 use std::process::ExitCode;
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
             Ok(index) => print_report(&gru_cuda::examine(Some(index))),
             Err(_) => return usage(),
         },
-        ["probe", seconds] => match seconds.parse() {
-            Ok(seconds) => print_report(&probe_within(None, Duration::from_secs_f64(seconds))),
+        ["within", seconds] => match seconds.parse() {
+            Ok(seconds) => print_report(&gru_cuda::examine_within(None, Duration::from_secs_f64(seconds))),
             Err(_) => return usage(),
         },
         ["device"] => try_device(),
@@ -36,23 +36,31 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("expected stages [INDEX], probe SECONDS or device");
+    eprintln!("expected stages [INDEX], within SECONDS or device");
     ExitCode::from(2)
 }
 
 fn print_report(report: &Report) {
-    for (stage, outcome) in &report.stages {
-        match outcome {
-            Outcome::Passed(detail) => println!("{}: passed: {detail}", stage.name()),
-            Outcome::Failed(failure) => println!("{}: {}: {failure}", stage.name(), failure.reason.code()),
-            Outcome::NotReached => println!("{}: not reached", stage.name()),
-        }
-    }
+    print_stages("", &report.stages());
     for device in &report.devices {
         let (major, minor) = device.capability;
         println!("listed {}: {}, {major}.{minor}, {} bytes", device.index, device.name, device.memory);
     }
-    println!("summary: driver {:?}, chosen {:?}, ptx {:?}", report.driver_version, report.chosen, report.ptx);
+    for attempt in &report.attempts {
+        print_stages(&format!("tried {}: ", attempt.index), &attempt.stages);
+    }
+    println!("summary: CUDA {:?}, chosen {:?}, ptx {:?}", report.cuda_version, report.chosen, report.ptx);
+}
+
+fn print_stages(before: &str, stages: &Outcomes) {
+    for (stage, outcome) in stages {
+        let stage = stage.name();
+        match outcome {
+            Outcome::Passed(detail) => println!("{before}{stage}: passed: {detail}"),
+            Outcome::Failed(failure) => println!("{before}{stage}: {}: {failure}", failure.reason.code()),
+            Outcome::NotReached => println!("{before}{stage}: not reached"),
+        }
+    }
 }
 
 /// Prints a step with its result.
@@ -82,7 +90,10 @@ fn try_device() {
     // The last step's hidden state, what there was before, and whether an update was refused.
     let (h, state, stopped) = (base, base + 16 * 1024, base + 32 * 1024);
     let values: Vec<f32> = (0..2 * STATE).map(|i| i as f32 / 8.0).collect();
-    tell("write", driver.write(h, bytemuck::cast_slice(&values)));
+    // What was given may change once the call is over: the device must have taken it by then.
+    let mut given = values.clone();
+    tell("write", driver.write(h, bytemuck::cast_slice(&given)));
+    given.fill(f32::NAN);
     tell("write zeros", driver.write(stopped, &[0; 4]));
     tell("write past the end", driver.write(base + 64 * 1024 - 3, &[0; 4]));
     tell("read elsewhere", driver.read(base - 1, &mut [0; 1]));
@@ -102,8 +113,10 @@ fn try_device() {
     let copied = |driver: &mut Driver| -> Result<bool, Error> {
         let mut copy = vec![0.0_f32; STATE];
         driver.read(state, bytemuck::cast_slice_mut(&mut copy))?;
+        // Looked at before the next call, which would wait for it.
+        let equal = copy == values[STATE..];
         driver.write(state, &[0; 4 * STATE])?;
-        Ok(copy == values[STATE..])
+        Ok(equal)
     };
     tell("run", driver.run(&[launch]));
     tell("run computes", copied(&mut driver));

@@ -19,6 +19,8 @@ pub enum Stage {
     Device,
     /// That device is new enough.
     Capability,
+    /// It gives this process a context.
+    Context,
     /// The kernels load.
     Kernels,
     /// They compute what they should.
@@ -26,18 +28,13 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them, in order.
-    pub const ALL: [Self; 9] = [
-        Self::Library,
-        Self::Version,
-        Self::Functions,
-        Self::Initialise,
-        Self::Devices,
-        Self::Device,
-        Self::Capability,
-        Self::Kernels,
-        Self::SelfTest,
-    ];
+    /// Those of the driver, in order.
+    pub const DRIVER: [Self; 5] =
+        [Self::Library, Self::Version, Self::Functions, Self::Initialise, Self::Devices];
+
+    /// Those of each device that is tried, in order.
+    pub const DEVICE: [Self; 5] =
+        [Self::Device, Self::Capability, Self::Context, Self::Kernels, Self::SelfTest];
 
     /// What the stage is called in a report.
     pub const fn name(self) -> &'static str {
@@ -49,6 +46,7 @@ impl Stage {
             Self::Devices => "devices",
             Self::Device => "device",
             Self::Capability => "compute capability",
+            Self::Context => "context",
             Self::Kernels => "kernels",
             Self::SelfTest => "self-test",
         }
@@ -68,7 +66,7 @@ pub enum Reason {
     StubLibrary,
     /// The driver refuses to start, or fails before a kernel is loaded.
     InitFailed,
-    /// A stage took longer than the probe waits.
+    /// A stage took longer than it may.
     TimedOut,
     /// No device.
     NoDevice,
@@ -169,61 +167,118 @@ pub enum Outcome {
     NotReached,
 }
 
+/// Stages and how each ended.
+pub type Outcomes = Vec<(Stage, Outcome)>;
+
+/// A device that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number.
+    pub index: usize,
+    /// Every stage of [`Stage::DEVICE`], in that order.
+    pub stages: Outcomes,
+}
+
 /// What is known of the driver and its devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Every stage of [`Stage::ALL`], in that order.
-    pub stages: Vec<(Stage, Outcome)>,
-    /// The CUDA version that the driver is for: 12020 is 12.2.
-    pub driver_version: Option<i32>,
+    /// Every stage of [`Stage::DRIVER`], in that order.
+    pub driver: Outcomes,
+    /// The devices that were tried, in order.
+    pub attempts: Vec<Attempt>,
+    /// The highest version of CUDA that the driver supports: 12020 is 12.2.
+    pub cuda_version: Option<i32>,
     /// All devices, of any age.
     pub devices: Vec<Found>,
-    /// The number of the device asked for or, where none was, of the first that is new enough.
+    /// The number of the device for which every stage holds.
     pub chosen: Option<usize>,
-    /// The PTX that the device loads.
+    /// The PTX that it loaded.
     pub ptx: Option<&'static str>,
+}
+
+/// Stages none of which was reached.
+fn not_reached(stages: &[Stage]) -> Outcomes {
+    stages.iter().map(|&stage| (stage, Outcome::NotReached)).collect()
+}
+
+fn passed(stages: &Outcomes) -> usize {
+    stages.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Passed(_))).count()
+}
+
+fn failure(stages: &Outcomes) -> Option<(Stage, &Failure)> {
+    stages.iter().find_map(|(stage, outcome)| match outcome {
+        Outcome::Failed(failure) => Some((*stage, failure)),
+        _ => None,
+    })
 }
 
 impl Report {
     /// A report in which no stage was reached.
     pub(crate) fn new() -> Self {
         Self {
-            stages: Stage::ALL.map(|stage| (stage, Outcome::NotReached)).to_vec(),
-            driver_version: None,
+            driver: not_reached(&Stage::DRIVER),
+            attempts: Vec::new(),
+            cuda_version: None,
             devices: Vec::new(),
             chosen: None,
             ptx: None,
         }
     }
 
-    /// The stage that failed, if one did.
+    /// The attempt that counts: that of the chosen device or, where none will do, the one that came farthest.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        let chosen = self.attempts.iter().find(|attempt| Some(attempt.index) == self.chosen);
+        let farthest = self.attempts.iter().map(|attempt| passed(&attempt.stages)).max();
+        chosen.or_else(|| self.attempts.iter().find(|attempt| Some(passed(&attempt.stages)) == farthest))
+    }
+
+    /// Every stage on the way to a device: the driver's, then those of the attempt that counts.
+    pub fn stages(&self) -> Outcomes {
+        let device = self.attempt().map(|attempt| attempt.stages.clone());
+        self.driver.iter().cloned().chain(device.unwrap_or_else(|| not_reached(&Stage::DEVICE))).collect()
+    }
+
+    /// The stage that failed on that way, if one did.
     pub fn failure(&self) -> Option<(Stage, &Failure)> {
-        self.stages.iter().find_map(|(stage, outcome)| match outcome {
-            Outcome::Failed(failure) => Some((*stage, failure)),
-            _ => None,
+        failure(&self.driver).or_else(|| failure(&self.attempt()?.stages))
+    }
+
+    /// Where each device that was tried failed.
+    pub fn failures(&self) -> impl Iterator<Item = (usize, Stage, &Failure)> {
+        self.attempts.iter().filter_map(|attempt| {
+            failure(&attempt.stages).map(|(stage, failure)| (attempt.index, stage, failure))
         })
     }
 
-    /// Whether every stage was reached and holds.
+    /// Whether every stage holds for some device.
     pub fn passed(&self) -> bool {
-        self.stages.iter().all(|(_, outcome)| matches!(outcome, Outcome::Passed(_)))
+        self.chosen.is_some()
     }
 
-    /// The first stage that was not reached.
+    /// The first stage that was not reached, of the driver or of the device that is being tried.
     pub fn next_stage(&self) -> Option<Stage> {
-        let next = self.stages.iter().find(|(_, outcome)| *outcome == Outcome::NotReached);
-        next.map(|(stage, _)| *stage)
+        let device = || self.attempts.last().map_or(&[][..], |attempt| &attempt.stages[..]);
+        let mut stages = self.driver.iter().chain(device());
+        stages.find(|(_, outcome)| *outcome == Outcome::NotReached).map(|(stage, _)| *stage)
+    }
+
+    /// From here on, stages are those of another device.
+    pub(crate) fn begin(&mut self, index: usize) {
+        self.attempts.push(Attempt { index, stages: not_reached(&Stage::DEVICE) });
     }
 
     /// Notes how a stage ended: what was found, or what failed.
-    pub fn record(&mut self, stage: Stage, result: Result<String, Failure>) {
-        for (known, outcome) in &mut self.stages {
-            if *known == stage {
-                *outcome = match &result {
-                    Ok(detail) => Outcome::Passed(detail.clone()),
-                    Err(failure) => Outcome::Failed(failure.clone()),
-                };
-            }
+    pub(crate) fn record(&mut self, stage: Stage, result: Result<String, Failure>) {
+        let device = self.attempts.last_mut().into_iter().flat_map(|attempt| &mut attempt.stages);
+        if let Some((_, outcome)) = self.driver.iter_mut().chain(device).find(|(known, _)| *known == stage) {
+            *outcome = result.map_or_else(Outcome::Failed, Outcome::Passed);
+        }
+    }
+
+    /// Notes that the next stage failed.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        if let Some(stage) = self.next_stage() {
+            self.record(stage, Err(failure));
         }
     }
 }

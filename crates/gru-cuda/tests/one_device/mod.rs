@@ -3,11 +3,10 @@
 use gru_core::{Error, Sizes};
 use gru_cuda::device::Launch;
 use gru_cuda::driver::Driver;
-use gru_cuda::probe::probe;
-use gru_cuda::{CudaBackend, Device, self_test};
+use gru_cuda::search::{patience, search};
+use gru_cuda::{CudaBackend, Device};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
-
-const PTX: &str = include_str!("../../kernels/gru_sm80.ptx");
 
 /// The GPU, and how many handles have graphs on it. Never given back: the process ends with it.
 struct Opened {
@@ -17,11 +16,11 @@ struct Opened {
 
 impl Opened {
     fn new() -> Self {
-        let mut report = probe(None);
-        let mut driver = Driver::load(&mut report, PTX).unwrap_or_else(|failure| panic!("{failure}"));
-        let error = self_test::greatest_error(&mut driver).unwrap();
-        assert!(self_test::passes(error), "the self-test sees a relative error of {error}");
-        Self { driver, holders: 0 }
+        let found = search(None, patience(), &AtomicBool::new(false), Ok);
+        match found.taken {
+            Some(Ok(driver)) => Self { driver, holders: 0 },
+            _ => panic!("expected a GPU, received {:?}", found.report.failure()),
+        }
     }
 }
 

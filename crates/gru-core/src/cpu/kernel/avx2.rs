@@ -48,6 +48,10 @@ unsafe fn rows<const ROWS: usize>(to: &mut [f32], start: Start, left: *const f32
         Left::Along { block } => {
             for _ in 0..depth / LINE {
                 for k in 0..LINE {
+                    // The next panel's lines of these rows, far away in memory, come while this one's are used.
+                    if k < ROWS {
+                        super::prefetch(a.wrapping_add(block + k * LINE));
+                    }
                     // SAFETY: the caller's promise for `a`; `right` holds `depth` lines.
                     unsafe { step::<ROWS, LINE>(&mut sums, a.add(k), b.add(k * LINE)) };
                 }
