@@ -5,6 +5,7 @@ export const SUITES = {
   oracle: 'oracle_suite',
   'cpu, fastest path': 'conformance',
   'cpu, portable': 'portable',
+  'cpu, bf16': 'bf16',
   emulator: 'emulator_suite',
 };
 

@@ -1,9 +1,11 @@
 /** The gate of scripts/test.mjs on the conformance suite, shown to notice what is missing. */
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-const { casesOf, missingCases, SUITES, secondsOf } = await import(
+const { casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } = await import(
   new URL('../scripts/conformance.mjs', import.meta.url).href
 );
 
@@ -25,6 +27,18 @@ test('the cases are read from the suite', () => {
   expect(cases.length).toBeGreaterThanOrEqual(13);
   expect(cases).toContain('wrong_arguments_are_refused');
   expect(cases).not.toContain('train_as_the_chapter');
+});
+
+test('every module that runs the suite is in the table', () => {
+  const crates = fileURLToPath(new URL('../crates', import.meta.url));
+  const found = readdirSync(crates, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /[/\\]tests[/\\].*\.rs$/.test(name))
+    .flatMap((name) => {
+      const source = readFileSync(join(crates, name), 'utf8');
+      const modules = source.split(/^mod (?=\w+ \{)/m).filter((text) => text.includes('conformance_suite!('));
+      return modules.map((text) => /^\w+/.exec(text)?.[0]);
+    });
+  expect(found.toSorted()).toEqual([...modules, ...Object.values<string>(DRIVER_SUITE)].toSorted());
 });
 
 test('nothing is missing when all ran', () => {

@@ -29,6 +29,18 @@ mod portable {
     gru_core::conformance_suite!(make, Tolerance::F32);
 }
 
+/// Operands in bf16, on the fastest path that this machine has for them.
+mod bf16 {
+    use super::*;
+
+    fn make(sizes: Sizes) -> Box<dyn Backend> {
+        let path = *Path::available_bf16().last().unwrap();
+        Box::new(CpuBackend::on_path(sizes, 2, path).unwrap())
+    }
+
+    gru_core::conformance_suite!(make, Tolerance::BF16);
+}
+
 /// Bits of all parameters and reports after training on the given number of threads.
 fn trained(threads: usize, sizes: Sizes, path: Path) -> Vec<u64> {
     let mut backend = CpuBackend::on_path(sizes, threads, path).unwrap();
@@ -58,7 +70,7 @@ fn trained(threads: usize, sizes: Sizes, path: Path) -> Vec<u64> {
 fn any_number_of_threads_gives_the_same_bits() {
     for (hidden_size, batch_size) in [(37, 5), (64, 32), (100, 50)] {
         let sizes = Sizes { vocab_size: 301, hidden_size, batch_size, num_steps: 13, candidate_bias: true };
-        for path in Path::available() {
+        for path in [Path::available(), Path::available_bf16()].concat() {
             let one = trained(1, sizes, path);
             for threads in [2, 3, 4, 7] {
                 assert!(trained(threads, sizes, path) == one, "{threads} threads, {path:?}, {sizes:?}");

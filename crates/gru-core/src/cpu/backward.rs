@@ -1,13 +1,14 @@
 //! The backward pass and the update: BPTT by lanes, weight gradients by panels of columns, then clipping and SGD
 //! in place.
 
+use super::bf16::{Pairs, Weights, pair_columns, pair_rows};
 use super::forward::Batch;
 use super::kernel::Path;
 use super::memory::{LINE, Panels, Shared};
 use super::parts::Part;
 use super::tensors::{Padded, Tensors};
 use super::workers::{Pieces, Workers};
-use super::{CpuBackend, each_step, vectorised};
+use super::{CpuBackend, Transposed, each_step, vectorised};
 use crate::backend::Plan;
 use std::ops::Range;
 
@@ -23,13 +24,17 @@ impl CpuBackend {
     /// From dlogits and dh to the whole gradient; returns its L2 norm.
     pub(super) fn backward(&mut self, plan: &Plan) -> f64 {
         let Self { sizes, padded, transposed, activations, batch, gradient, squares, .. } = self;
-        let Self { path, workers, parts, .. } = self;
+        let Self { path, workers, parts, pairs, .. } = self;
         let Padded { hidden, vocab } = *padded;
         let (path, lanes, parts) = (*path, sizes.batch_size, &*parts);
         let (rows, units) = (plan.num_steps * lanes, hidden / LINE);
 
         let (h, gates, dh) = (activations.h.share(), activations.gates.share(), activations.dh.share());
-        let bptt = Bptt { path, w_h: &transposed.w_h, h, gates, dh, lanes };
+        let (dq, turned_h) = match pairs {
+            None => (gates, &transposed.w_h),
+            Some(Pairs { dq, weights, .. }) => (dq.share(), &weights.turned_h),
+        };
+        let bptt = Bptt { path, turned_h, dq, h, gates, dh, lanes };
         each_step(workers, (0..plan.num_steps).rev(), (lanes, units), |step, own, some| {
             let is_last = step + 1 == plan.num_steps;
             // SAFETY: each task runs lanes and units of its own.
@@ -40,7 +45,8 @@ impl CpuBackend {
         batch.sort();
         let (logits, batch) = (activations.logits.share(), &*batch);
         let groups = batch.runs.len().div_ceil(INPUT_GROUP);
-        let weights = Gradient { path, h, gates, logits, lanes, rows };
+        let pairs = pairs.as_mut().map(|pairs| pair_states(path, h, pairs, (lanes, rows), workers));
+        let weights = Gradient { path, pairs, h, gates, logits, lanes, rows };
         let Tensors { w_x, w_h, b, b_q, w_y, b_y } = gradient;
         let (w_y, w_h) = (w_y.share(), w_h.share());
         let (w_x, b_y) = (Pieces::new(&mut w_x[..batch.runs.len() * 3 * hidden]), Pieces::new(b_y));
@@ -72,21 +78,20 @@ impl CpuBackend {
 
     /// `parameter -= rate * gradient` for all parameters, and new transposed copies.
     pub(super) fn descend(&mut self, rate: f32) {
-        let Self { padded, parameters, transposed, gradient, batch, path, workers, parts, .. } = self;
+        let Self { padded, parameters, transposed, gradient, batch, path, workers, parts, pairs, .. } = self;
         let (path, hidden, parts) = (*path, padded.hidden, &*parts);
         let Tensors { w_x, w_h, b, b_q, w_y, b_y } = parameters;
         for (to, d) in [(b, &gradient.b), (b_q, &gradient.b_q), (b_y, &gradient.b_y)] {
             step(path, to, d, rate);
         }
-        let weights = [(w_y, &gradient.w_y, &mut transposed.w_y), (w_h, &gradient.w_h, &mut transposed.w_h)];
-        for (to, d, turned) in weights {
+        let mut copies = copies(transposed, pairs.as_mut().map(|pairs| &mut pairs.weights));
+        for ((to, d), copies) in [(w_y, &gradient.w_y), (w_h, &gradient.w_h)].into_iter().zip(&mut copies) {
             let length = to.rows() * LINE;
-            let turned = turned.share();
             workers.each_piece(to.elements_mut(), length, |panel, to| {
                 parts.time(Part::Descent, || {
                     step(path, to, d.panel(panel), rate);
-                    // SAFETY: each task writes the rows of its own panel.
-                    unsafe { transpose_panel(panel, to, turned) };
+                    // SAFETY: each task writes the copies of its own panel.
+                    unsafe { copies.write(path, panel, to) };
                 });
             });
         }
@@ -103,17 +108,100 @@ impl CpuBackend {
         });
     }
 
-    /// Writes the transposed copies of W_h and W_y.
-    pub(super) fn transpose(&mut self) {
-        transpose(&self.parameters.w_h, &mut self.transposed.w_h, &mut self.workers);
-        transpose(&self.parameters.w_y, &mut self.transposed.w_y, &mut self.workers);
+    /// Writes the copies of W_h and W_y that the products read.
+    pub(super) fn copy_weights(&mut self) {
+        let Self { parameters, transposed, pairs, path, workers, .. } = self;
+        let copies = copies(transposed, pairs.as_mut().map(|pairs| &mut pairs.weights));
+        for (from, copies) in [&parameters.w_y, &parameters.w_h].into_iter().zip(&copies) {
+            // SAFETY: each task writes the copies of its own panel.
+            workers.each(from.panels(), |panel| unsafe { copies.write(*path, panel, from.panel(panel)) });
+        }
     }
+}
+
+/// The copies of W_y and of W_h.
+fn copies<'a>(transposed: &'a mut Transposed, pairs: Option<&'a mut Weights>) -> [Copies<'a>; 2] {
+    let Transposed { w_h, w_y } = transposed;
+    let (turned_y, turned_h) = (w_y.share(), w_h.share());
+    let [pairs_y, pairs_h] = match pairs {
+        None => [None; 2],
+        Some(Weights { w_h, w_y, turned_h, turned_y }) => {
+            [Some((w_y.share(), turned_y.share())), Some((w_h.share(), turned_h.share()))]
+        }
+    };
+    [Copies { turned: turned_y, pairs: pairs_y }, Copies { turned: turned_h, pairs: pairs_h }]
+}
+
+/// The copies of a matrix of weights.
+struct Copies<'a> {
+    /// Rows and columns exchanged.
+    turned: Shared<'a>,
+    /// The matrix, and the transposed one, in pairs of bf16.
+    pairs: Option<(Shared<'a>, Shared<'a>)>,
+}
+
+impl Copies<'_> {
+    /// Writes the copies of a panel.
+    ///
+    /// # Safety
+    /// Nobody else touches this panel's copies: its columns, and the same rows of the transposed matrix.
+    unsafe fn write(&self, path: Path, panel: usize, from: &[f32]) {
+        let Self { turned, pairs } = *self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            transpose_panel(panel, from, turned);
+            let Some((plain, turned_pairs)) = pairs else { return };
+            pair_rows(path, from, plain.all_lines(panel));
+            for units in 0..from.len() / (LINE * LINE) {
+                let square = turned.read(units, panel * LINE..(panel + 1) * LINE);
+                let rows = panel * LINE / 2..(panel + 1) * LINE / 2;
+                pair_rows(path, square, turned_pairs.lines(units, rows));
+            }
+        }
+    }
+}
+
+/// Pairs of bf16 along the rows of an update.
+#[derive(Clone, Copy)]
+struct RowPairs<'a> {
+    /// States before each step, `[R, hidden]`
+    h_before: Shared<'a>,
+    /// and after it.
+    h_after: Shared<'a>,
+    /// `[R, vocab]`, still to be written
+    dlogits: Shared<'a>,
+    /// `[R, 3 * hidden]`, still to be written
+    dq: Shared<'a>,
+}
+
+/// Writes the states of so many rows as pairs.
+fn pair_states<'a>(
+    path: Path,
+    h: Shared,
+    pairs: &'a mut Pairs,
+    (lanes, rows): (usize, usize),
+    workers: &mut Workers,
+) -> RowPairs<'a> {
+    let Pairs { h_before, h_after, dlogits_rows, dq_rows, .. } = pairs;
+    let [h_before, h_after, dlogits, dq] = [h_before, h_after, dlogits_rows, dq_rows].map(Panels::share);
+    workers.each(h.panels(), |panel| {
+        for (to, first) in [(h_before, 0), (h_after, lanes)] {
+            // SAFETY: each task writes a panel of its own, and nobody writes `h`.
+            unsafe {
+                let to = to.lines(panel, 0..rows.div_ceil(2));
+                pair_rows(path, h.read(panel, first..first + rows), to);
+            }
+        }
+    });
+    RowPairs { h_before, h_after, dlogits, dq }
 }
 
 /// What the gradients of the weights are computed from.
 #[derive(Clone, Copy)]
 struct Gradient<'a> {
     path: Path,
+    /// What the products read instead in bf16.
+    pairs: Option<RowPairs<'a>>,
     /// `[R + lanes, hidden]`
     h: Shared<'a>,
     /// dr', dz', dn' r, dn': `[R, 4 * hidden]`
@@ -134,21 +222,41 @@ impl Gradient<'_> {
     /// A panel of W_y and of b_y.
     unsafe fn output(&self, panel: usize, w_y: Shared, bias: &mut [f32]) -> f64 {
         let Self { path, h, logits, lanes, rows, .. } = *self;
+        let pairs = self.pairs.map(|pairs| (pairs.h_after, pairs.dlogits));
         // SAFETY: the caller's promise.
         unsafe {
-            w_y.product_of_transposed(path, panel, (h, lanes), (logits, 0..rows));
             sum_rows(path, logits.read(panel, 0..rows), bias);
+            self.weights((panel, w_y), (h, lanes), logits, pairs);
             sum_of_squares(path, w_y.all_lines(panel)) + sum_of_squares(path, bias)
         }
     }
 
     /// A panel of W_h.
     unsafe fn recurrent(&self, panel: usize, w_h: Shared) -> f64 {
-        let Self { path, h, gates, rows, .. } = *self;
+        let pairs = self.pairs.map(|pairs| (pairs.h_before, pairs.dq));
         // SAFETY: the caller's promise.
         unsafe {
-            w_h.product_of_transposed(path, panel, (h, 0), (gates, 0..rows));
-            sum_of_squares(path, w_h.all_lines(panel))
+            self.weights((panel, w_h), (self.h, 0), self.gates, pairs);
+            sum_of_squares(self.path, w_h.all_lines(panel))
+        }
+    }
+
+    /// A panel of weights: what went in, transposed, times the gradient of what came out.
+    unsafe fn weights(
+        &self,
+        (panel, to): (usize, Shared),
+        input: (Shared, usize),
+        gradient: Shared,
+        pairs: Option<(Shared, Shared)>,
+    ) {
+        let Self { path, rows, .. } = *self;
+        // SAFETY: the caller's promise; of the pairs, each panel of the gradient belongs to the same task.
+        unsafe {
+            let Some((input, pairs)) = pairs else {
+                return to.product_of_transposed(path, panel, input, (gradient, 0..rows));
+            };
+            pair_rows(path, gradient.read(panel, 0..rows), pairs.lines(panel, 0..rows.div_ceil(2)));
+            to.product_of_transposed(path, panel, (input, 0), (pairs, 0..rows.div_ceil(2)));
         }
     }
 
@@ -189,8 +297,10 @@ impl Gradient<'_> {
 #[derive(Clone, Copy)]
 struct Bptt<'a> {
     path: Path,
-    /// W_h transposed, `[3 * hidden, hidden]`
-    w_h: &'a Panels,
+    /// W_h transposed, `[3 * hidden, hidden]`, of f32 or of pairs of bf16.
+    turned_h: &'a Panels,
+    /// What it is multiplied with: the first three quarters of `gates`, or pairs of them.
+    dq: Shared<'a>,
     /// `[R + lanes, hidden]`
     h: Shared<'a>,
     /// `[R, 4 * hidden]`
@@ -208,15 +318,14 @@ impl Bptt<'_> {
     /// # Safety
     /// Nobody else touches these units of these lanes, or writes the lanes' gates of the step after.
     unsafe fn step(&self, step: usize, is_last: bool, own: Range<usize>, some: Range<usize>) {
-        let Self { path, w_h, h, gates, dh, lanes } = *self;
-        let units = w_h.rows() / (3 * LINE);
+        let Self { path, turned_h, dq, h, gates, dh, lanes } = *self;
+        let units = turned_h.panels();
         let rows = step * lanes + own.start..step * lanes + own.end;
-        for unit in some {
+        for unit in some.clone() {
             // SAFETY: rows of these lanes; each panel is written through one slice at a time.
             unsafe {
                 if !is_last {
-                    let dq = (gates, lanes, 0..3 * units);
-                    dh.product(path, (unit..unit + 1, rows.clone()), None, dq, w_h);
+                    dh.product(path, (unit..unit + 1, rows.clone()), None, (dq, lanes), turned_h);
                 }
                 let lines = GateLines {
                     gates: [0, 1, 2, 3].map(|gate| gates.lines(gate * units + unit, rows.clone())),
@@ -234,6 +343,11 @@ impl Bptt<'_> {
                     || lines.compute(),
                 );
             }
+        }
+        for gate in (0..3).filter(|_| path.is_bf16()) {
+            let (first, last) = (gate * units + some.start, gate * units + some.end);
+            // SAFETY: as above.
+            unsafe { pair_columns(path, (gates, first..last), rows.clone(), (dq, first)) };
         }
     }
 }
@@ -322,13 +436,6 @@ fn sum_of_squares(path: Path, values: &[f32]) -> f64 {
             sums.iter().sum()
         },
     )
-}
-
-/// `to` becomes `from` with rows and columns exchanged.
-fn transpose(from: &Panels, to: &mut Panels, workers: &mut Workers) {
-    let to = to.share();
-    // SAFETY: each task writes the rows of its own panel.
-    workers.each(from.panels(), |panel| unsafe { transpose_panel(panel, from.panel(panel), to) });
 }
 
 /// Writes the columns of a panel as rows of `to`, square by square.

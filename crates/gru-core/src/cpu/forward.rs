@@ -1,5 +1,6 @@
 //! The forward pass: gather and recurrence by lanes, then projection and loss by blocks of rows.
 
+use super::bf16::{Pairs, pair_columns};
 use super::functions::{Arithmetic, Loop, run, sigmoid, tanh};
 use super::kernel::{Path, prefetch};
 use super::loss::Rows;
@@ -121,8 +122,12 @@ impl CpuBackend {
     /// Runs update `index` of the plan forward from the carried state (zeros unless it is carried) and
     /// returns the summed loss. With `gradients`, the logits become dlogits and `dh` is computed.
     pub(super) fn forward(&mut self, plan: &Plan, index: usize, gradients: bool) -> f64 {
+        if self.stale {
+            self.copy_weights();
+            self.stale = false;
+        }
         let Self { sizes, padded, parameters, transposed, activations, batch, state, .. } = self;
-        let Self { path, workers, parts, .. } = self;
+        let Self { path, workers, parts, pairs, .. } = self;
         let Padded { hidden, vocab } = *padded;
         let (path, lanes, parameters, parts) = (*path, sizes.batch_size, &*parameters, &*parts);
         batch.fill(&self.corpus, plan.lanes(sizes, index), plan.num_steps);
@@ -137,17 +142,38 @@ impl CpuBackend {
         }
 
         let (h, gates) = (activations.h.share(), activations.gates.share());
-        let recurrence = Recurrence { path, parameters, h, gates, lanes };
+        let (logits, dh) = (activations.logits.share(), activations.dh.share());
+        // What the products read: the matrices themselves, or copies of them in bf16.
+        let operands = match pairs {
+            None => Operands {
+                h,
+                dlogits: logits,
+                w_h: &parameters.w_h,
+                w_y: &parameters.w_y,
+                turned_y: &transposed.w_y,
+            },
+            Some(Pairs { h, dlogits, weights, .. }) => Operands {
+                h: h.share(),
+                dlogits: dlogits.share(),
+                w_h: &weights.w_h,
+                w_y: &weights.w_y,
+                turned_y: &weights.turned_y,
+            },
+        };
+        if path.is_bf16() {
+            // SAFETY: one thread.
+            unsafe { pair_columns(path, (h, 0..hidden / LINE), 0..lanes, (operands.h, 0)) };
+        }
+        let recurrence = Recurrence { path, parameters, operands, h, gates, lanes };
         each_step(workers, 0..plan.num_steps, (lanes, hidden / LINE), |step, own, units| {
             let ids = &batch.ids[step * lanes..][own.clone()];
             // SAFETY: each task runs lanes and units of its own.
             parts.time(Part::Recurrence, || unsafe { recurrence.step(step, own, units, ids) });
         });
 
-        let (logits, dh) = (activations.logits.share(), activations.dh.share());
         let losses = Pieces::new(&mut activations.loss[..rows]);
         let tasks = rows.div_ceil(PROJECTION_ROWS).next_multiple_of(workers.count()).min(rows);
-        let output = Output { path, parameters, h, logits, lanes };
+        let output = Output { path, parameters, operands, logits, lanes };
         workers.each(tasks, |task| {
             let own = share(rows, tasks, task);
             let targets = &batch.targets[own.clone()];
@@ -158,7 +184,7 @@ impl CpuBackend {
                 parts.time(Part::Projection, || output.project(own.clone(), &mut block));
                 parts.time(Part::Loss, || run(path, block));
                 if gradients {
-                    parts.time(Part::StateGradient, || output.send_back(own, dh, &transposed.w_y));
+                    parts.time(Part::StateGradient, || output.send_back(own, dh));
                 }
             }
         });
@@ -168,7 +194,7 @@ impl CpuBackend {
     /// One lane over `ids` from `state`, outside of any batch.
     pub(super) fn forward_lane(&self, ids: &[u32], state: &[f32]) -> Forward {
         let Padded { hidden, vocab } = self.padded;
-        let (path, parameters, vocab_size) = (self.path, &self.parameters, self.sizes.vocab_size);
+        let (path, parameters, vocab_size) = (self.path.f32_path(), &self.parameters, self.sizes.vocab_size);
         let (mut before, mut after) = (vec![0.0; hidden], vec![0.0; hidden]);
         before[..state.len()].copy_from_slice(state);
         let (mut gates, mut row) = (vec![0.0; 4 * hidden], vec![0.0; vocab]);
@@ -200,11 +226,27 @@ impl CpuBackend {
     }
 }
 
+/// The matrices that the products of the forward pass read, of f32 or of pairs of bf16.
+#[derive(Clone, Copy)]
+struct Operands<'a> {
+    /// `[R + lanes, hidden]`
+    h: Shared<'a>,
+    /// `[R, vocab]`
+    dlogits: Shared<'a>,
+    /// `[hidden, 3 * hidden]`
+    w_h: &'a Panels,
+    /// `[hidden, vocab]`
+    w_y: &'a Panels,
+    /// W_y transposed, `[vocab, hidden]`
+    turned_y: &'a Panels,
+}
+
 /// Which lanes take part in the recurrence, and where its matrices are.
 #[derive(Clone, Copy)]
 struct Recurrence<'a> {
     path: Path,
     parameters: &'a Tensors,
+    operands: Operands<'a>,
     /// `[R + lanes, hidden]`
     h: Shared<'a>,
     /// `[R, 4 * hidden]`
@@ -219,11 +261,11 @@ impl Recurrence<'_> {
     /// # Safety
     /// Nobody else touches these units of these lanes, or writes the lanes' states before the step.
     unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
-        let Self { path, parameters, h, gates, lanes } = *self;
+        let Self { path, parameters, operands, h, gates, lanes } = *self;
         let units = parameters.b_q.len() / LINE;
         let before = step * lanes + own.start..step * lanes + own.end;
         let after = before.start + lanes..before.end + lanes;
-        for unit in some {
+        for unit in some.clone() {
             // SAFETY: rows of these lanes; each panel is written through one slice at a time.
             unsafe {
                 for gate in 0..3 {
@@ -233,7 +275,7 @@ impl Recurrence<'_> {
                         prefetch(&raw const parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
                     }
                     let to = (panel..panel + 1, before.clone());
-                    gates.product(path, to, Some(&ZEROS), (h, 0, 0..units), &parameters.w_h);
+                    gates.product(path, to, Some(&ZEROS), (operands.h, 0), operands.w_h);
                 }
                 let lines = GateLines {
                     parameters,
@@ -246,6 +288,10 @@ impl Recurrence<'_> {
                 run(path, lines);
             }
         }
+        if path.is_bf16() {
+            // SAFETY: as above.
+            unsafe { pair_columns(path, (h, some.clone()), after, (operands.h, some.start)) };
+        }
     }
 }
 
@@ -254,8 +300,7 @@ impl Recurrence<'_> {
 struct Output<'a> {
     path: Path,
     parameters: &'a Tensors,
-    /// `[R + lanes, hidden]`
-    h: Shared<'a>,
+    operands: Operands<'a>,
     /// `[R, vocab]`
     logits: Shared<'a>,
     /// Lanes of the batch.
@@ -268,13 +313,12 @@ impl Output<'_> {
     /// # Safety
     /// Nobody else touches these rows of the logits, or writes those of `h`.
     unsafe fn project(&self, rows: Range<usize>, block: &mut Rows) {
-        let Self { path, parameters, h, logits, lanes } = *self;
-        let units = parameters.b_q.len() / LINE;
+        let Self { path, parameters, operands, logits, lanes } = *self;
         for (panel, bias) in parameters.b_y.as_chunks().0.iter().enumerate() {
             // SAFETY: the caller's promise; each panel is held through one slice at a time.
             unsafe {
                 let to = (panel..panel + 1, rows.clone());
-                logits.product(path, to, Some(bias), (h, lanes, 0..units), &parameters.w_y);
+                logits.product(path, to, Some(bias), (operands.h, lanes), operands.w_y);
                 vectorised(
                     path,
                     #[inline(always)]
@@ -284,14 +328,21 @@ impl Output<'_> {
         }
     }
 
-    /// What the gradient of the logits sends back to the hidden states of some rows, given W_y transposed.
+    /// What the gradient of the logits sends back to the hidden states of some rows.
     ///
     /// # Safety
     /// Nobody else touches these rows of `dh`, or writes those of the logits.
-    unsafe fn send_back(&self, rows: Range<usize>, dh: Shared, w_y: &Panels) {
-        let dlogits = (self.logits, 0, 0..self.parameters.b_y.len() / LINE);
+    unsafe fn send_back(&self, rows: Range<usize>, dh: Shared) {
+        let Self { path, parameters, operands, logits, .. } = *self;
+        let Operands { dlogits, turned_y, .. } = operands;
+        let vocab = parameters.b_y.len() / LINE;
         // SAFETY: the caller's promise.
-        unsafe { dh.product(self.path, (0..w_y.panels(), rows), Some(&ZEROS), dlogits, w_y) };
+        unsafe {
+            if path.is_bf16() {
+                pair_columns(path, (logits, 0..vocab), rows.clone(), (dlogits, 0));
+            }
+            dh.product(path, (0..turned_y.panels(), rows), Some(&ZEROS), (dlogits, 0), turned_y);
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub trait Loop {
 /// Runs a loop with the path's arithmetic, compiled for the machine's vector instructions.
 #[inline(always)]
 pub fn run(path: Path, work: impl Loop) {
-    if path == Path::Portable {
+    if path.is_portable() {
         work.run::<Separate>();
     } else {
         pulp::Arch::new().dispatch(

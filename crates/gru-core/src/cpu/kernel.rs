@@ -10,10 +10,16 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_bf16;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 
 use super::memory::LINE;
 
@@ -31,6 +37,14 @@ pub enum Path {
     /// What every 64-bit Arm machine has.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// Operands in bf16, plain loops: the bits of [`Path::Avx512Bf16`] on every machine, slowly.
+    PortableBf16,
+    /// The same in AVX2 with fused multiply-add, not quite as slowly.
+    #[cfg(target_arch = "x86_64")]
+    Avx2Bf16,
+    /// Operands in bf16 by the instructions that multiply them, `avx512bf16`.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 /// How A lies: element (row i of the tile, k) is at `(k / LINE) * block + i * LINE + k % LINE`, or transposed at
@@ -50,12 +64,12 @@ pub enum Left {
 pub type Start<'a> = Option<&'a [f32; LINE]>;
 
 impl Path {
-    /// The fastest path of this machine.
+    /// The fastest path of this machine with operands in f32.
     pub fn detect() -> Self {
         Self::available().last().copied().unwrap_or(Self::Portable)
     }
 
-    /// Every path that this machine can run, the slowest first.
+    /// Every path that this machine can run with operands in f32, the slowest first.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut, reason = "there are architectures with one path")]
         let mut paths = vec![Self::Portable];
@@ -75,6 +89,54 @@ impl Path {
         paths
     }
 
+    /// Every path that this machine can run with operands in bf16, the slowest first. All give the same bits.
+    pub fn available_bf16() -> Vec<Self> {
+        #[allow(unused_mut, reason = "there are architectures with one path")]
+        let mut paths = vec![Self::PortableBf16];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if Self::available().contains(&Self::Avx2) {
+                paths.push(Self::Avx2Bf16);
+            }
+            if std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512bf16")
+            {
+                paths.push(Self::Avx512Bf16);
+            }
+        }
+        paths
+    }
+
+    /// The path of this machine that multiplies bf16 by instructions for it, if there is one.
+    pub fn detect_bf16() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return Self::available_bf16().into_iter().find(|path| *path == Self::Avx512Bf16);
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
+
+    /// Whether the operands of products are pairs of bf16 (see `bf16.rs`).
+    pub fn is_bf16(self) -> bool {
+        self.f32_path() != self
+    }
+
+    /// Whether nothing but what every machine has is used, rounded after every operation.
+    pub fn is_portable(self) -> bool {
+        self.f32_path() == Self::Portable
+    }
+
+    /// The path with operands in f32 and otherwise the same instructions.
+    pub fn f32_path(self) -> Self {
+        match self {
+            Self::PortableBf16 => Self::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2Bf16 => Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => Self::Avx512,
+            other => other,
+        }
+    }
+
     /// The path's name, as in `GRU_NATIVE_CPU`.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,19 +147,28 @@ impl Path {
             Self::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "neon",
+            Self::PortableBf16 => "portable-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2Bf16 => "avx2-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => "avx512-bf16",
         }
     }
 
     /// Most rows of a tile: as many as have their sums in registers.
     pub fn max_rows(self) -> usize {
         match self {
-            Self::Portable => 6,
+            Self::Portable | Self::PortableBf16 => 6,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::MAX_ROWS,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::MAX_ROWS,
             #[cfg(target_arch = "aarch64")]
             Self::Neon => neon::MAX_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2Bf16 => avx2_bf16::MAX_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => avx512_bf16::MAX_ROWS,
         }
     }
 
@@ -125,7 +196,14 @@ impl Path {
         // SAFETY: the caller's promise; a backend is made only on a path that the machine has.
         unsafe {
             match self {
-                Self::Portable => portable::tile(to, start, left, how, right),
+                Self::Portable => portable::tile(to, start, left, how, right, portable::multiply_add),
+                Self::PortableBf16 => {
+                    portable::tile(to, start, left, how, right, portable::multiply_add_pairs)
+                }
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2Bf16 => avx2_bf16::tile(to, start, left, how, right),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => avx512_bf16::tile(to, start, left, how, right),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => avx2::tile(to, start, left, how, right),
                 #[cfg(target_arch = "x86_64")]
@@ -152,17 +230,17 @@ impl Path {
             // the machine has.
             unsafe {
                 match self {
-                    Self::Portable => {
-                        for (to, right) in to.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
-                            portable::tile(to, None, left.as_ptr(), Left::Along { block }, right);
-                        }
-                    }
                     #[cfg(target_arch = "x86_64")]
                     Self::Avx2 => avx2::row(to, left.as_ptr(), block, right),
                     #[cfg(target_arch = "x86_64")]
                     Self::Avx512 => avx512::row(to, left.as_ptr(), block, right),
                     #[cfg(target_arch = "aarch64")]
                     Self::Neon => neon::row(to, left.as_ptr(), block, right),
+                    _ => {
+                        for (to, right) in to.chunks_mut(LINE).zip(right.chunks(depth * LINE)) {
+                            self.tile(to, None, left.as_ptr(), Left::Along { block }, right);
+                        }
+                    }
                 }
             }
         }
@@ -273,5 +351,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_path_multiplies_pairs_of_bf16_to_the_same_bits() {
+        let cell =
+            |i: usize| f32::from_bits((i as u32).wrapping_mul(0x9e37_79b9) & 0xbfff_bfff | 0x3000_3000);
+        let (left, right): (Vec<f32>, Vec<f32>) =
+            ((0..LINE * 48).map(cell).collect(), (0..LINE * 32).map(|i| cell(i + 7)).collect());
+        let tile = |path: Path, rows: usize, how: Left| {
+            let mut to = vec![0.5; rows * LINE];
+            for (first, count) in path.tiles(rows) {
+                let step = if matches!(how, Left::Across) { 1 } else { LINE };
+                let to = &mut to[first * LINE..(first + count) * LINE];
+                // SAFETY: the path is available, and `left` has a line for each of the rows and terms.
+                unsafe { path.tile(to, None, left[first * step..].as_ptr(), how, &right) };
+            }
+            to.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        for path in Path::available_bf16() {
+            assert!(path.is_bf16() && !path.f32_path().is_bf16());
+            for rows in 1..=16 {
+                for how in [Left::Along { block: 16 * LINE }, Left::Across] {
+                    assert_eq!(tile(path, rows, how), tile(Path::PortableBf16, rows, how), "{path:?} {rows}");
+                }
+            }
+        }
+        // By hand: (2 * 3) + (1 * 5) + 0.5, the low halves first in K.
+        let pair = |low: f32, high: f32| f32::from_bits(low.to_bits() >> 16 | high.to_bits());
+        let (left, right) = ([pair(2.0, 1.0)], [pair(3.0, 5.0); LINE]);
+        let mut to = [0.5; LINE];
+        // SAFETY: one row, one term.
+        unsafe { Path::PortableBf16.tile(&mut to, None, left.as_ptr(), Left::Across, &right) };
+        assert_eq!(to, [11.5; LINE]);
     }
 }

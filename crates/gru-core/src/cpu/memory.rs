@@ -158,6 +158,11 @@ unsafe impl Send for Shared<'_> {}
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        self.panels
+    }
+
     /// Where a line begins.
     ///
     /// # Panics
@@ -196,7 +201,7 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts(self.line(panel, rows.start), rows.len() * LINE) }
     }
 
-    /// `self[rows, panels] = start + left[rows + offset, along] right[.., panels]`, K running along the panels of
+    /// `self[rows, panels] = start + left[rows + offset] right[.., panels]`, K running along the first panels of
     /// `left` and the rows of `right`.
     ///
     /// # Safety
@@ -206,12 +211,11 @@ impl<'a> Shared<'a> {
         path: Path,
         (panels, rows): (Range<usize>, Range<usize>),
         start: Start,
-        left: (Shared, usize, Range<usize>),
+        (left, offset): (Shared, usize),
         right: &Panels,
     ) {
-        let (left, offset, along) = left;
-        assert!(rows.end + offset <= left.rows && along.end <= left.panels);
-        assert!(along.len() * LINE == right.rows && panels.end <= right.panels());
+        assert!(rows.end + offset <= left.rows && right.rows <= left.panels * LINE);
+        assert!(right.rows.is_multiple_of(LINE) && panels.end <= right.panels());
         let how = Left::Along { block: left.pitch * LINE };
         // A piece of `left` stays in the second cache while the panels of `right` pass over it, and a piece of such
         // a panel in the first one while the tiles do.
@@ -225,7 +229,7 @@ impl<'a> Shared<'a> {
                     // SAFETY: rows and panels were checked; the caller promises the rest.
                     unsafe {
                         let to = self.lines(panel, first..first + count);
-                        let left = left.line(along.start + first_term / LINE, first + offset);
+                        let left = left.line(first_term / LINE, first + offset);
                         path.tile(to, start, left, how, right);
                     }
                 }
@@ -309,7 +313,7 @@ mod tests {
                 let (right, b) = packed(depth, columns, 5);
                 let (mut to, before) = packed(rows, columns, 9);
                 let shared = to.share();
-                let factor = (left.share(), 2, 0..depth / LINE);
+                let factor = (left.share(), 2);
                 // SAFETY: one thread.
                 unsafe { shared.product(path, (0..columns / LINE, 0..rows), None, factor, &right) };
                 let mut computed = vec![0.0; rows * columns];

@@ -21,6 +21,7 @@
 #[cfg(test)]
 mod allocation_tests;
 mod backward;
+mod bf16;
 mod forward;
 pub mod functions;
 pub mod kernel;
@@ -33,6 +34,7 @@ mod workers;
 
 use crate::backend::{Backend, Error, Forward, Observer, Outcome, Plan, Stop, Update};
 use crate::{Layout, Sizes};
+use bf16::{CELLS, Pairs};
 use forward::{Activations, Batch};
 use kernel::Path;
 use memory::{LINE, Panels};
@@ -80,9 +82,14 @@ fn each_step(
             }
         });
     } else {
-        let tasks = threads.min(units);
+        // Two panels of units at a time: together they are a line of cells in bf16.
+        let twos = units.div_ceil(2);
+        let tasks = threads.min(twos);
         for step in steps {
-            workers.each(tasks, |task| work(step, 0..lanes, share(units, tasks, task)));
+            workers.each(tasks, |task| {
+                let own = share(twos, tasks, task);
+                work(step, 0..lanes, 2 * own.start..units.min(2 * own.end));
+            });
         }
     }
 }
@@ -93,8 +100,10 @@ pub struct CpuBackend {
     padded: Padded,
     parameters: Tensors,
     transposed: Transposed,
-    /// Whether `transposed` is out of date.
+    /// Whether `transposed` and the weights among `pairs` are out of date.
     stale: bool,
+    /// Operands in bf16, on a path that multiplies those.
+    pairs: Option<Pairs>,
     activations: Activations,
     batch: Batch,
     /// Gradient of the last update, unclipped.
@@ -118,22 +127,23 @@ impl CpuBackend {
         Self::on_path(sizes, threads, Path::detect())
     }
 
-    /// The same on a path of one's choice among [`Path::available`].
+    /// The same on a path of one's choice among [`Path::available`] and [`Path::available_bf16`].
     ///
     /// # Errors
     /// As for [`CpuBackend::new`]; [`Error::Value`] for a path that the machine does not have.
     pub fn on_path(sizes: Sizes, threads: usize, path: Path) -> Result<Self, Error> {
         sizes.check()?;
-        if !Path::available().contains(&path) {
+        if ![Path::available(), Path::available_bf16()].concat().contains(&path) {
             let (expected, received) = ("a path of this machine".into(), path.name().into());
             return Err(Error::Value { name: "path", expected, received, index: 0 });
         }
         if threads == 0 || threads > MAX_THREADS {
             return Err(Error::Size { name: "threads", value: threads, max: MAX_THREADS });
         }
+        let whole = if path.is_bf16() { CELLS } else { LINE };
         let padded = Padded {
-            hidden: sizes.hidden_size.next_multiple_of(LINE),
-            vocab: sizes.vocab_size.next_multiple_of(LINE),
+            hidden: sizes.hidden_size.next_multiple_of(whole),
+            vocab: sizes.vocab_size.next_multiple_of(whole),
         };
         let Padded { hidden, vocab } = padded;
         let rows = sizes.rows();
@@ -148,6 +158,7 @@ impl CpuBackend {
                 w_y: Panels::zeros(vocab, hidden)?,
             },
             stale: true,
+            pairs: path.is_bf16().then(|| Pairs::zeros(&sizes, padded)).transpose()?,
             activations: Activations::zeros(&sizes, padded)?,
             batch: Batch::new(&sizes),
             gradient: Tensors::zeros(rows, padded)?,
@@ -165,10 +176,6 @@ impl CpuBackend {
     /// Forward pass, loss and unclipped gradient of one update, from the carried state; the state after it is
     /// in the last rows of `h`.
     fn forward_backward(&mut self, plan: &Plan, index: usize) -> Update {
-        if self.stale {
-            self.transpose();
-            self.stale = false;
-        }
         let loss_sum = self.forward(plan, index, true);
         let gradient_norm = self.backward(plan);
         Update { loss_sum, tokens: plan.num_steps * self.sizes.batch_size, gradient_norm }
@@ -219,7 +226,7 @@ impl CpuBackend {
 /// bits are the same either way: the compiler neither reorders nor fuses what rounds.
 #[inline(always)]
 fn vectorised<R>(path: Path, work: impl FnOnce() -> R) -> R {
-    if path == Path::Portable { work() } else { pulp::Arch::new().dispatch(work) }
+    if path.is_portable() { work() } else { pulp::Arch::new().dispatch(work) }
 }
 
 impl Backend for CpuBackend {
@@ -292,6 +299,7 @@ impl Backend for CpuBackend {
         for panels in [&mut self.transposed.w_h, &mut self.transposed.w_y] {
             panels.elements_mut().fill(f32::NAN);
         }
+        self.pairs.iter_mut().for_each(Pairs::poison);
         self.stale = true;
         Ok(())
     }
