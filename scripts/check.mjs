@@ -7,7 +7,11 @@ const CHECKS = [
   [
     'Rust lint',
     'cargo',
-    ['clippy', '--workspace', '--all-targets', '--locked', '--quiet', '--', '-D', 'warnings'],
+    // With the tests that only a GPU runs.
+    [
+      ...['clippy', '--workspace', '--all-targets', '--features', 'gru-cuda/gpu', '--locked', '--quiet'],
+      ...['--', '-D', 'warnings'],
+    ],
   ],
   [
     'Rust documentation',

@@ -2,8 +2,8 @@
  * npm run gpu:bundle -- [DIR]: makes a folder (gpu-bundle/) that holds everything that a Linux x64 machine with a
  * GPU needs to check this build, without network, Rust or Node of its own: copy it there and run check.sh. The
  * addon and the test binaries are built for this machine's glibc, which bundle.json names and the check compares.
- * Where GRU_NATIVE_JAYCHOU is set, the chapter's corpus goes in; its lyrics are copyrighted, so such a bundle is
- * for your own machines only.
+ * Where the chapter's corpus is at hand (GRU_NATIVE_JAYCHOU, or the cache of gru-native corpus fetch) it goes in; its
+ * lyrics are copyrighted, so such a bundle is for your own machines only.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -23,6 +23,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { corpusAtHand } from './corpus-at-hand.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MIB = 2 ** 20;
@@ -156,7 +157,8 @@ async function main() {
   renameSync(join(folder, 'bench/gpu/check.sh'), join(folder, 'check.sh'));
   mkdirSync(join(folder, 'tests'));
   for (const [name, path] of executables) cpSync(path, join(folder, 'tests', name));
-  const corpus = process.env.GRU_NATIVE_JAYCHOU;
+  const { corpusFile } = await import('../dist/named-corpora.js');
+  const corpus = await corpusAtHand(corpusFile);
   if (corpus) {
     mkdirSync(join(folder, 'corpus'));
     cpSync(corpus, join(folder, 'corpus/jaychou_lyrics.txt.zip'));
@@ -182,7 +184,7 @@ async function main() {
   if (bytes > LIMIT) throw new Error(`expected a bundle of at most ${LIMIT / MIB} MiB, received ${size}`);
   const text = corpus
     ? "the chapter's corpus is in it: for your own machines only"
-    : 'the embedded corpus serves, since GRU_NATIVE_JAYCHOU is not set: no table of perplexities';
+    : 'the embedded corpus serves: no table of perplexities (gru-native corpus fetch jaychou gets the other one)';
   console.log(`${folder}: ${size}; needs glibc ${about.requires.glibc}; ${text}`);
   console.log(`On the machine with the GPU: sh ${basename(folder)}/check.sh OUTPUT.json`);
 }

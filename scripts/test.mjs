@@ -1,13 +1,15 @@
 /**
  * Runs every test of the project: cargo's, then vitest's against the addon built from this tree. Prints
- * `N passed, N failed, N skipped` last, and fails if a test or a runner failed or if fewer tests ran than
- * scripts/minimum-tests.json says. With --long, the long campaigns too.
+ * `N passed, N failed, N skipped` last, and fails if a test or a runner failed, if fewer tests ran than
+ * scripts/minimum-tests.json says, if a case of the conformance suite did not run for one of the backends, or if the
+ * emulator took too long. With --long, the long campaigns too.
  */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
 
 const long = process.argv.includes('--long');
 const minimum = JSON.parse(readFileSync(new URL('./minimum-tests.json', import.meta.url), 'utf8'));
@@ -32,12 +34,63 @@ const SLOW_SANITIZED = [
   'odd_sizes',
   'forward_equals',
   'the_same_run',
+  'longer_than_the_tables',
+  'nothing_is_read',
   'any_order',
 ];
 
+const CASES = casesOf(
+  readFileSync(new URL('../crates/gru-core/src/conformance.rs', import.meta.url), 'utf8'),
+);
+
+/**
+ * Seconds that the conformance tests of the emulator may take: those of crates/gru-cuda-emulator/tests/conformance.rs,
+ * the suite at all its sizes and what only the CUDA backend promises, on all cores of the machine, without the build
+ * and without the sanitizers' run. Some 40 s on two cores that do nothing else.
+ */
+const EMULATOR_SECONDS = 240;
+
 /** All of cargo's tests. */
 function cargoTests() {
-  return cargo('cargo', ['--workspace'], long ? ['--include-ignored'] : []);
+  const tests = cargo('cargo', ['--workspace'], long ? ['--include-ignored'] : []);
+  tests.problems.push(...missingCases(tests.stdout, SUITES, CASES));
+  const seconds = secondsOf(tests.stdout, SUITES.emulator);
+  console.log(`conformance on the emulator: ${seconds} s of at most ${EMULATOR_SECONDS}`);
+  if (!(seconds <= EMULATOR_SECONDS)) {
+    const load = loadavg()[1].toFixed(1);
+    tests.problems.push(
+      `expected the emulator's conformance tests within ${EMULATOR_SECONDS} s, received ${seconds} s (load ${load})`,
+    );
+  }
+  return tests;
+}
+
+/**
+ * The tests that are for a GPU, as far as they are small, on a driver library that runs kernels on the emulator:
+ * so that they are known to work before they are run on a GPU.
+ */
+function driverTests() {
+  const messages = run(
+    'cargo',
+    ['build', '--locked', '-p', 'gru-cuda-fake-driver', '--lib', '--message-format=json'],
+    {
+      capture: true,
+    },
+  );
+  const library = /"([^"]+libfake_cuda\.so)"/.exec(messages.stdout)?.[1];
+  if (library === undefined)
+    throw new Error('expected cargo to build libfake_cuda.so, received no such file');
+  const folder = mkdtempSync(join(tmpdir(), 'gru-native-driver-'));
+  for (const name of ['libcuda.so', 'libcuda.so.1']) copyFileSync(library, join(folder, name));
+  const path = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
+  const chosen = ['conformance::', 'small::', 'sanitized_sizes_run', 'an_opened_network', '--skip', CHAPTER];
+  const tests = cargo('driver', ['-p', 'gru-cuda', '--features', 'gpu', '--test', 'gpu'], chosen, {
+    LD_LIBRARY_PATH: path,
+  });
+  rmSync(folder, { recursive: true });
+  const cases = CASES.filter((name) => !name.includes(CHAPTER));
+  tests.problems.push(...missingCases(tests.stdout, DRIVER_SUITE, cases));
+  return tests;
 }
 
 /** The CUDA kernels and the emulator that runs them, under AddressSanitizer and UBSan. */
@@ -57,7 +110,7 @@ function cargo(name, packages, options, env = {}) {
   const args = ['test', ...packages, '--locked', '--no-fail-fast', '--', ...options];
   const { code, stdout } = run('cargo', args, { capture: true, env });
   process.stdout.write(stdout);
-  const counts = { name, code, passed: 0, failed: 0, skipped: 0 };
+  const counts = { name, code, stdout, problems: [], passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of stdout.matchAll(
     /^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm,
   )) {
@@ -74,7 +127,7 @@ function vitestTests() {
   const report = join(folder, 'report.json');
   const args = ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`];
   const { code } = run('npx', args, { env: long ? { GRU_LONG: '1' } : {} });
-  const counts = { name: 'vitest', code, passed: 0, failed: 0, skipped: 0 };
+  const counts = { name: 'vitest', code, problems: [], passed: 0, failed: 0, skipped: 0 };
   try {
     const results = JSON.parse(readFileSync(report, 'utf8'));
     counts.passed = results.numPassedTests;
@@ -102,8 +155,8 @@ if (run('npm', ['run', '--silent', 'build']).code !== 0) {
   process.exit(1);
 }
 const runners = [cargoTests(), vitestTests()];
-// The sanitizers' libraries are those of gcc on Linux.
-if (process.platform === 'linux') runners.push(sanitizedTests());
+// The driver's stand-in and the sanitizers' libraries are Linux's.
+if (process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
 if (long) runners.push(modelTests());
 const problems = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
@@ -114,6 +167,8 @@ for (const runner of runners) {
     problems.push(`${name} exited with ${code} although no test failed`);
     sum.failed += 1;
   }
+  problems.push(...runner.problems);
+  sum.failed += runner.problems.length;
   if (passed + failed < minimum[name]) {
     problems.push(`${name} ran ${passed + failed} tests, at least ${minimum[name]} were expected`);
     sum.failed += 1;

@@ -107,10 +107,48 @@ test('only gru-napi names napi, and it does no arithmetic of its own', () => {
   expect(manifest).not.toMatch(/\b(gemm|pulp|rayon)\b/);
 });
 
+/** What a kernel's source may not hold, as what was found: all of it is device.cuh's, or a Register's, business. */
+function foreignToKernels(source: string): string[] {
+  const code = source.replaceAll(/\/\/.*|\/\*[\s\S]*?\*\//g, '');
+  const body = code.replaceAll(/^struct \w+ \{[\s\S]*?^\};/gm, '');
+  const assembly = code.match(/\b(?:__)?asm(?:__)?\b/g) ?? [];
+  const conditions = code.match(/^\s*#\s*(?:if|ifdef|ifndef|elif|else)\b.*|\b__CUDA\w*/gm) ?? [];
+  // Only a Register may get its value later: what else has none would not be NaN on the emulator.
+  const declared =
+    /^\s*(?:float|double|int|unsigned|bool)\s+\w+(?:\s*\[[^\]]*\])*(?:\s*,\s*\w+(?:\s*\[[^\]]*\])*)*\s*;/gm;
+  return [...assembly, ...conditions, ...(body.match(declared) ?? [])].map((found) => found.trim());
+}
+
+test('kernels hold no assembly, no conditions and no variable without a value', () => {
+  const kernels = filesOf('crates', '.cu', '.cuh').filter((file) => !file.endsWith('/device.cuh'));
+  expect(kernels.length).toBeGreaterThan(18);
+  for (const file of kernels) {
+    expect(foreignToKernels(readFileSync(join(ROOT, file), 'utf8')), file).toEqual([]);
+  }
+  const planted = [
+    '  asm volatile("bar.sync 0;");',
+    '  __asm__("");',
+    '#if __CUDA_ARCH__ >= 900',
+    '  #ifdef FAST',
+    '    float sums[4][4];',
+    '    int row, column;',
+    '    unsigned bits;',
+  ];
+  for (const line of planted) expect(foreignToKernels(`{\n${line}\n}\n`), line).not.toEqual([]);
+  const right = [
+    '    Register<float> sums[4][4];',
+    '    float sum = 0.0f;',
+    'struct Task {\n    int rows, columns;\n};',
+    '// asm is told of here',
+    '#pragma unroll',
+  ];
+  for (const line of right) expect(foreignToKernels(`${line}\n`), line).toEqual([]);
+});
+
 test('no file is longer than 500 lines', () => {
   const sources = [
     ...['src', 'test', 'bench', 'scripts'].flatMap((folder) => filesOf(folder, '.ts', '.mjs', '.py', '.sh')),
-    ...filesOf('crates', '.rs'),
+    ...filesOf('crates', '.rs', '.cpp', '.h', '.cu', '.cuh'),
   ];
   expect(sources.length).toBeGreaterThan(60);
   for (const file of sources) {

@@ -93,7 +93,9 @@ export function fakeBundle({
   );
   const names = 'openSeconds contextSeconds moduleSeconds firstEpochSeconds epochSeconds updateMicroseconds';
   const times = Object.fromEntries(names.split(' ').map((name) => [name, 0.01]));
-  write('tests/gpu_timing', `#!/bin/sh\necho '${JSON.stringify(times)}'\n`);
+  const cold = JSON.stringify({ openSeconds: 3, contextSeconds: 1, moduleSeconds: 2 });
+  const timed = `if [ "$1" = open ]; then [ "$CUDA_CACHE_DISABLE" = 1 ] && echo '${cold}'; else echo '${JSON.stringify(times)}'; fi`;
+  write('tests/gpu_timing', `#!/bin/sh\n${timed}\n`);
   const [listed, status] = cuda === PRESENT ? ['Stand-in, 550.1, 9.0', 0] : ['', 9];
   write('bin/nvidia-smi', `#!/bin/sh\necho '${listed}'\nexit ${status}\n`);
   const clean = 'test result: ok. 1 passed\\n========= ERROR SUMMARY: 0 errors\\n';

@@ -3,10 +3,23 @@
 # Unpacks the bundle's Node into a temporary folder and runs the check with it; needs xz or python3 for that.
 set -u
 bundle=$(cd "$(dirname "$0")" && pwd) || exit 1
-temporary=$(mktemp -d) || exit 1
+temporary=
 trap 'rm -rf "$temporary"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# A place for temporary files may be missing, full, or mounted so that no program in it can be started.
+for place in "${TMPDIR:-/tmp}" /tmp "$bundle"; do
+  temporary=$(mktemp -d "$place/gru-native-XXXXXX" 2>/dev/null) || continue
+  printf '#!/bin/sh\nexit 0\n' >"$temporary/node" && chmod +x "$temporary/node" &&
+    "$temporary/node" 2>/dev/null && break
+  rm -rf "$temporary"
+  temporary=
+done
+if [ -z "$temporary" ]; then
+  echo "expected a folder that programs can be started from, received none: set TMPDIR to one" >&2
+  exit 1
+fi
 
 if command -v xz >/dev/null 2>&1; then
   xz -dc "$bundle/node.xz" >"$temporary/node"

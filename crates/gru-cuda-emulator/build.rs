@@ -17,7 +17,8 @@ fn main() {
         .warnings(true)
         .extra_warnings(true)
         .warnings_into_errors(true)
-        // What a GPU leaves undefined is a pattern here, so that reading it shows.
+        // Kernels keep what gets its value later in a Register, which starts as NaN. Should one be forgotten, it
+        // starts as a large number, and never as the 0 that would be right by chance.
         .flag_if_supported("-ftrivial-auto-var-init=pattern")
         // The emulator's state is read on every access: no call to find it in a shared library.
         .flag_if_supported("-ftls-model=initial-exec")

@@ -1,7 +1,12 @@
 //! The oracle against truths of other origin: PyTorch's results in the committed reference files, and finite
 //! differences. Then the CPU backend against the same files, so that the chain does not hang on one link.
+//!
+//! The conformance suite runs here too. Where it compares with the oracle it compares the oracle with itself, which
+//! shows nothing but that numbers survive the way through f32; what it expects apart from that (plans in pieces,
+//! cancelling, refusals, evaluation beside training, one step beside many) holds for the oracle like for any other.
 
 use gru_core::backend::{Stop, Update};
+use gru_core::conformance::Tolerance;
 use gru_core::cpu::CpuBackend;
 use gru_core::oracle::Oracle;
 use gru_core::random::{Random, initial_parameters};
@@ -172,6 +177,12 @@ fn oracle(sizes: Sizes) -> Box<dyn Backend> {
 
 fn cpu(sizes: Sizes) -> Box<dyn Backend> {
     Box::new(CpuBackend::new(sizes, 2).unwrap())
+}
+
+mod oracle_suite {
+    use super::*;
+
+    gru_core::conformance_suite!(oracle, Tolerance::ORACLE);
 }
 
 /// The oracle's results pass through f32 on their way out: half a unit of 2^-23.

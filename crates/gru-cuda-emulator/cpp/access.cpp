@@ -24,14 +24,20 @@ std::string name_region(std::uintptr_t address) {
   return name;
 }
 
+// The shared array that a place is in, or null.
+const SharedArray* shared_at(const void* place) {
+  const auto* byte = static_cast<const char*>(place);
+  for (unsigned i = 0; i < machine->num_blocks; ++i)
+    for (const SharedArray& array : machine->blocks[i]->arrays)
+      if (byte >= array.data && byte < array.data + array.bytes) return &array;
+  return nullptr;
+}
+
 std::string name_place(const void* place) {
-  for (unsigned i = 0; i < machine->num_blocks; ++i) {
-    for (const SharedArray& array : machine->blocks[i]->arrays) {
-      const auto* byte = static_cast<const char*>(place);
-      if (byte < array.data || byte >= array.data + array.bytes) continue;
-      std::string words = "byte " + std::to_string(byte - array.data) + " of " + std::to_string(array.bytes);
-      return words + " of shared array '" + array.declaration->name + "'";
-    }
+  if (const SharedArray* array = shared_at(place)) {
+    auto offset = static_cast<const char*>(place) - array->data;
+    std::string words = "byte " + std::to_string(offset) + " of " + std::to_string(array->bytes);
+    return words + " of shared array '" + array->declaration->name + "'";
   }
   char address[32];
   std::snprintf(address, sizeof address, "%p", place);
@@ -50,6 +56,12 @@ void report_region(Fault kind, const void* data, unsigned long long length, std:
 void report_race(const Thread& thread, const char* now, const void* place, Stamp before, const char* earlier) {
   machine->report(Fault::race, &thread, "%s %s, %s by %s, and nothing orders the two", now, name_place(place).c_str(),
                   earlier, machine->describe(before).c_str());
+}
+
+void read_fresh(const void* place) {
+  if (shared_at(place) != nullptr) return;
+  machine->report(Fault::unwritten, current, "reads %s, which holds what nobody wrote", name_place(place).c_str());
+  machine->abandon();
 }
 
 // The reports return, so that no string is left behind on a fiber that never goes on.

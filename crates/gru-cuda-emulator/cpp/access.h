@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "machine.h"
@@ -13,6 +14,18 @@ void read_by_several(const void* place, Shadow& shadow);
 [[noreturn]] void fail_race(const char* now, const void* place, Stamp before, const char* earlier);
 [[noreturn]] void fail_shared_bounds(const char* name, unsigned count, long long index);
 Shadow* check_region(const void* data, unsigned long long length, std::size_t size, unsigned long long index);
+
+// Memory that nobody wrote holds nothing but ones. Device memory of which a kernel reads that is a fault; shared
+// memory spreads it as NaN.
+inline bool is_fresh(const void* value, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += 4) {
+    std::uint32_t word;
+    std::memcpy(&word, static_cast<const char*>(value) + i, sizeof word);
+    if (word != 0xffffffff) return false;
+  }
+  return true;
+}
+void read_fresh(const void* place);
 
 void report_race(const Thread& thread, const char* now, const void* place, Stamp before, const char* earlier);
 
@@ -56,7 +69,9 @@ class Cell {
   T get() const {
     if (shadow != nullptr)
       for (unsigned i = 0; i < sizeof(T) / 4; ++i) check_read(place, shadow[i]);
-    return *place;
+    T value = *place;
+    if (__builtin_expect(is_fresh(&value, sizeof value), 0)) read_fresh(place);
+    return value;
   }
   T set(T value) const {
     if (shadow != nullptr)

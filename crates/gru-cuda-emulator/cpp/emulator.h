@@ -8,6 +8,7 @@
 #include "kernels.h"
 #include "machine.h"
 #include "mma.h"
+#include "register.h"
 #include "sync.h"
 
 namespace emulator {
@@ -19,6 +20,7 @@ namespace device {
 
 using emulator::Barrier;
 using emulator::Region;
+using emulator::Register;
 using emulator::Remote;
 using emulator::Shared;
 using std::isfinite;
@@ -52,11 +54,17 @@ EMULATOR_SHUFFLES(unsigned)
 inline float to_tf32(float value) { return round_tf32(value); }
 inline unsigned pack_bf16(float low, float high) { return round_bf16(high) << 16 | round_bf16(low); }
 
-inline void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2], EMULATOR_CALLER) {
-  multiply_tf32({"mma_m16n8k8_tf32", file, line}, d, a, b);
+inline void mma_m16n8k8_tf32(Register<float> (&d)[4], const Register<float> (&a)[4], const Register<float> (&b)[2],
+                             EMULATOR_CALLER) {
+  Values<float, 4> sums(d);
+  multiply_tf32({"mma_m16n8k8_tf32", file, line}, sums.all, Values<float, 4>(a).all, Values<float, 2>(b).all);
+  sums.give(d);
 }
-inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], EMULATOR_CALLER) {
-  multiply_bf16({"mma_m16n8k16_bf16", file, line}, d, a, b);
+inline void mma_m16n8k16_bf16(Register<float> (&d)[4], const Register<unsigned> (&a)[4],
+                              const Register<unsigned> (&b)[2], EMULATOR_CALLER) {
+  Values<float, 4> sums(d);
+  multiply_bf16({"mma_m16n8k16_bf16", file, line}, sums.all, Values<unsigned, 4>(a).all, Values<unsigned, 2>(b).all);
+  sums.give(d);
 }
 
 inline unsigned cluster_rank() { return current->block->rank; }

@@ -11,6 +11,10 @@ namespace {
 
 thread_local emulator::Machine own_machine;
 
+// What the parameters of a kernel may have, unless both its GPU and its driver are newer than what is supported.
+constexpr std::size_t max_task_bytes = 4096;
+constexpr unsigned max_blocks_x = 0x7fffffff, max_blocks_y = 65535;
+
 Fault refuse(std::string words) {
   own_machine.message = std::move(words);
   return Fault::launch;
@@ -52,7 +56,10 @@ int emulator_launch(const char* name, unsigned blocks_x, unsigned blocks_y, unsi
     if (task_bytes != kernel->task_bytes)
       return refuse(kernel_words + " takes a task of " + std::to_string(kernel->task_bytes) + " bytes, received " +
                     std::to_string(task_bytes));
-    if (blocks_x == 0 || blocks_y == 0 || blocks_y > 65535 || blocks_x % kernel->cluster_size != 0)
+    if (task_bytes > max_task_bytes)
+      return refuse(kernel_words + " takes a task of " + std::to_string(task_bytes) + " bytes, of at most " +
+                    std::to_string(max_task_bytes));
+    if (blocks_x == 0 || blocks_y == 0 || blocks_x > max_blocks_x || blocks_y > max_blocks_y || blocks_x % kernel->cluster_size != 0)
       return refuse(kernel_words + " cannot run on " + std::to_string(blocks_x) + " x " + std::to_string(blocks_y) +
                     " blocks in clusters of " + std::to_string(kernel->cluster_size));
     return own_machine.run({kernel, {blocks_x, blocks_y, 1}, task, task_bytes, seed, check_races});

@@ -17,8 +17,8 @@
 
 namespace emulator {
 
-// Mirrors FaultKind in src/lib.rs.
-enum class Fault : int { none, bounds, alignment, race, divergence, deadlock, misuse, launch };
+// Mirrors FaultKind in src/fault.rs.
+enum class Fault : int { none, bounds, alignment, race, divergence, deadlock, misuse, launch, unwritten };
 
 struct Index {
   unsigned x = 0, y = 0, z = 0;

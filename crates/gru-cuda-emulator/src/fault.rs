@@ -19,6 +19,8 @@ pub enum FaultKind {
     Misuse,
     /// A launch that a driver would refuse, or that is beyond the emulator's limits.
     Launch,
+    /// A kernel reads device memory that nobody wrote, or a NaN that came from such.
+    Unwritten,
 }
 
 impl FaultKind {
@@ -30,6 +32,7 @@ impl FaultKind {
             4 => Self::DivergentBarrier,
             5 => Self::Deadlock,
             6 => Self::Misuse,
+            8 => Self::Unwritten,
             _ => Self::Launch,
         }
     }
@@ -43,6 +46,7 @@ impl FaultKind {
             Self::Deadlock => "deadlock",
             Self::Misuse => "misuse",
             Self::Launch => "wrong launch",
+            Self::Unwritten => "unwritten memory",
         }
     }
 }

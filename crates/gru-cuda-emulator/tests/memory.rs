@@ -104,6 +104,38 @@ fn what_nobody_wrote_is_nan() {
 }
 
 #[test]
+fn registers_without_a_value_are_nan() {
+    let memory = Memory::new(32).shifted(1);
+    memory.run("unset_registers", 1, 32, 0).unwrap();
+    assert!(memory.out.get::<f32>().iter().all(|x| x.is_nan()));
+    let sums = memory.sums.get::<f64>();
+    assert!(sums[0].is_nan());
+    assert_eq!(sums[1], f64::from(u32::MAX));
+}
+
+#[test]
+fn shared_memory_has_48_kib() {
+    Memory::new(32).run("full_shared_memory", 1, 32, 0).unwrap();
+    let result = Memory::new(32).shifted(1).run("full_shared_memory", 1, 32, 0);
+    let words = ["shared array 'too_much' of 16 bytes: of 49152 a block has, 49152 are in use"];
+    assert_fault(result, FaultKind::Launch, "full_shared_memory", &words);
+}
+
+#[test]
+fn parameters_have_4_kib() {
+    let out = Buffer::new(32, 4);
+    let mut task = vec![0_u64; 4104 / 8];
+    task[0] = out.region.address;
+    task[1] = out.region.length;
+    let bytes: &[u8] = bytemuck::cast_slice(&task);
+    launch("full_task", [1, 1], 32, &bytes[..4096], Options::default()).unwrap();
+    assert_eq!(out.get::<f32>(), [0.0; 32]);
+    let result = launch("large_task", [1, 1], 32, bytes, Options::default());
+    let words = ["a task of 4104 bytes, of at most 4096"];
+    assert_fault(result, FaultKind::Launch, "large_task", &words);
+}
+
+#[test]
 fn wrong_launches_are_refused() {
     let memory = Memory::new(128);
     assert_fault(memory.run("no_such", 1, 128, 0), FaultKind::Launch, "no_such", &["there is no"]);
@@ -111,6 +143,8 @@ fn wrong_launches_are_refused() {
     assert_fault(memory.run("reverse", 1, 64, 0), FaultKind::Launch, "reverse", &words);
     assert_fault(run("reverse", 1, 128, &0_u64, 0), FaultKind::Launch, "reverse", &["56 bytes, received 8"]);
     assert_fault(memory.run("reverse", 0, 128, 0), FaultKind::Launch, "reverse", &["0 x 1 blocks"]);
+    let result = launch("reverse", [1, 65_536], 128, bytemuck::bytes_of(&memory.task()), Options::default());
+    assert_fault(result, FaultKind::Launch, "reverse", &["1 x 65536 blocks"]);
     let result = launch("a\0b", [1, 1], 32, &[], Options::default());
     assert_eq!(result.unwrap_err().kind, FaultKind::Launch);
 }

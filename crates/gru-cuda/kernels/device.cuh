@@ -10,6 +10,7 @@
 //   Region<T>                          a piece of device memory: region[i], region.from(offset)
 //   SHARED(type, name, count);         shared memory of the block, at the top of a kernel or device function;
 //   Shared<T>                          its type as a parameter
+//   Register<float> sums[4];           variables of a thread that get their values later; all others get one at once
 //   threadIdx.x, blockIdx, blockDim.x, gridDim, __syncthreads(), and the C mathematics by their usual names
 //   shuffle, shuffle_down, shuffle_xor, sync_warp    of a full warp
 //   cluster_rank, cluster_size, cluster_sync, cluster_arrive + cluster_wait
@@ -48,6 +49,9 @@ struct Region {
 template <class T>
 using Shared = T*;
 
+template <class T>
+using Register = T;
+
 constexpr unsigned full_warp = 0xffffffff;
 
 #define WARP_FUNCTIONS(T)                                                                                     \
@@ -76,7 +80,7 @@ DEVICE unsigned pack_bf16(float low, float high) {
 }
 
 // d += a b on a tile of 16 x 8, 8 deep. Fragments: PTX ISA, "Matrix Fragments for mma.m16n8k8", .tf32.
-DEVICE void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+DEVICE void mma_m16n8k8_tf32(Register<float> (&d)[4], const Register<float> (&a)[4], const Register<float> (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -86,7 +90,8 @@ DEVICE void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b
 }
 
 // d += a b on a tile of 16 x 8, 16 deep. Fragments: PTX ISA, "Matrix Fragments for mma.m16n8k16", .bf16.
-DEVICE void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+DEVICE void mma_m16n8k16_bf16(Register<float> (&d)[4], const Register<unsigned> (&a)[4],
+                              const Register<unsigned> (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"

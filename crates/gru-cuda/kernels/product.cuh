@@ -55,7 +55,7 @@ DEVICE void product(const Matrix& left, const Matrix& right, Store store) {
     const int first_row = blockIdx.y * TILE, first_column = blockIdx.x * TILE;
     const int row_in_tile = threadIdx.x / 16 * PER_THREAD, column_in_tile = threadIdx.x % 16;
 
-    float sums[PER_THREAD][PER_THREAD];
+    Register<float> sums[PER_THREAD][PER_THREAD];
 #pragma unroll
     for (int i = 0; i < PER_THREAD; i++) {
 #pragma unroll
@@ -70,7 +70,7 @@ DEVICE void product(const Matrix& left, const Matrix& right, Store store) {
         __syncthreads();
 #pragma unroll
         for (int k = 0; k < DEPTH; k++) {
-            float a[PER_THREAD], b[PER_THREAD];
+            Register<float> a[PER_THREAD], b[PER_THREAD];
 #pragma unroll
             for (int i = 0; i < PER_THREAD; i++) {
                 a[i] = left_piece[k * PITCH + row_in_tile + i];

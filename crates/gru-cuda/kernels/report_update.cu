@@ -3,6 +3,8 @@
 //
 //   loss_sum = sum of loss      gradient_norm = sqrt(sum of squares)      rate = learning_rate min(1, max / norm)
 //
+// Where the host gave no rates, their region is empty and there is no rate.
+//
 // It also hands the update's index to the kernels behind it, by `reported`, and moves `cursor` on.
 //
 // Geometry: one block of 256 threads.
@@ -26,8 +28,10 @@ KERNEL(report_update, THREADS, Task) {
     const unsigned update = task.cursor[0];
     task.loss_sum[update] = loss;
     task.gradient_norm[update] = norm;
-    const double scale = fmin(double(task.max_grad_norm[0]) / norm, 1.0);
-    task.rate[0] = float(double(task.learning_rate[update]) * scale);
+    if (task.learning_rate.length > 0) {
+        const double scale = fmin(double(task.max_grad_norm[0]) / norm, 1.0);
+        task.rate[0] = float(double(task.learning_rate[update]) * scale);
+    }
     task.reported[0] = update;
     task.cursor[0] = update + 1;
 }

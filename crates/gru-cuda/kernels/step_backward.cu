@@ -22,7 +22,7 @@ KERNEL(step_backward, THREADS, Task) {
 
     if (!is_last) {
         Region<float> weights = task.w_h.from((blockIdx.x * UNITS + unit_of_sum) * columns);
-        float sums[LANES];
+        Register<float> sums[LANES];
         for (int lane = 0; lane < LANES; lane++) sums[lane] = 0.0f;
         for (int begin = 0; begin < columns; begin += PIECE) {
             const int length = columns - begin < PIECE ? columns - begin : PIECE;

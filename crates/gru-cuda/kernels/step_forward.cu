@@ -22,7 +22,7 @@ KERNEL(step_forward, THREADS, Task) {
     const int first_lane = blockIdx.y * LANES, before = task.step * batch;  // row of lane 0's h
     const int column = blockIdx.x * UNITS + unit_in_tile;
 
-    float sums[GATES][LANES];
+    Register<float> sums[GATES][LANES];
     for (int gate = 0; gate < GATES; gate++) {
         for (int lane = 0; lane < LANES; lane++) sums[gate][lane] = 0.0f;
     }
@@ -58,7 +58,7 @@ KERNEL(step_forward, THREADS, Task) {
 
     const int lane = threadIdx.x / UNITS;
     if (lane >= LANES || first_lane + lane >= batch) return;
-    float products[GATES];
+    Register<float> products[GATES];
     for (int gate = 0; gate < GATES; gate++) {
         float sum = 0.0f;
         for (int part = 0; part < SLICES; part++) {

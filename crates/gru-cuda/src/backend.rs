@@ -65,6 +65,9 @@ impl<D: Device> CudaBackend<D> {
         };
         backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()])?;
         backend.write_state(&vec![0.0; sizes.batch_size * sizes.hidden_size])?;
+        // It is read as a whole, also what no update has filled yet.
+        let report = backend.arena.report;
+        backend.device.write(report.address, &vec![0; report.length as usize])?;
         Ok(backend)
     }
 
@@ -84,11 +87,20 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// What the device reports.
     pub fn run_singly(&mut self, plan: &Plan, mode: Mode) -> Result<Vec<Launch>, Error> {
-        self.upload(plan, 0..1)?;
-        let launches = update::update(&self.task(plan), mode);
+        let launches = self.launches(plan, mode)?;
         self.device.run(&launches)?;
         self.device.wait()?;
         Ok(launches)
+    }
+
+    /// Readies the device for the first update of a plan and gives its launches. They move the device on to an
+    /// update whose tables may not be there: each time they are run this is called before.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn launches(&mut self, plan: &Plan, mode: Mode) -> Result<Vec<Launch>, Error> {
+        self.upload(plan, 0..1)?;
+        Ok(update::update(&self.task(plan), mode))
     }
 
     /// What the kernels of an update of this plan are given.
@@ -103,6 +115,11 @@ impl<D: Device> CudaBackend<D> {
             bias_slot: task.bias_slot - unused,
             num_slots: task.num_slots - unused,
             ids: self.ids,
+            // Evaluation and a gradient alone need none; what is not given must not be read.
+            learning_rate: match plan.learning_rate.len() < plan.updates(&self.sizes) {
+                true => Region::default(),
+                false => task.learning_rate,
+            },
             ..task
         }
     }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// A piece of device memory: elements of one type, of which there are `length`. The length is there for the
-/// emulator, which checks every access against it; on a GPU nothing reads it.
+/// emulator, which checks every access against it; on a GPU only kernels that ask for it read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Region {
@@ -80,7 +80,7 @@ pub struct Task {
     pub ids: Region,
     /// u32 `[updates, B]`: where each lane begins.
     pub starts: Region,
-    /// f32 `[updates]`
+    /// f32 `[updates]`; empty where nothing is learnt.
     pub learning_rate: Region,
     /// f32 `[1]`
     pub max_grad_norm: Region,

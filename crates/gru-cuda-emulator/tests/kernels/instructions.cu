@@ -116,7 +116,7 @@ struct TensorTask {
 // d = a b + c with operands rounded to tf32. Fragments by the formulas of the PTX ISA.
 KERNEL(product_tf32, 32, TensorTask) {
     const int group = threadIdx.x / 4, member = threadIdx.x % 4;
-    float a[4], b[2], d[4];
+    Register<float> a[4], b[2], d[4];
     for (int i = 0; i < 4; i++) {
         const int row = i % 2 == 0 ? group : group + 8, column = i < 2 ? member : member + 4;
         a[i] = to_tf32(task.a[row * 8 + column]);
@@ -130,8 +130,8 @@ KERNEL(product_tf32, 32, TensorTask) {
 // The same with bf16, 16 deep.
 KERNEL(product_bf16, 32, TensorTask) {
     const int group = threadIdx.x / 4, member = threadIdx.x % 4;
-    unsigned a[4], b[2];
-    float d[4];
+    Register<unsigned> a[4], b[2];
+    Register<float> d[4];
     for (int i = 0; i < 4; i++) {
         const int row = i % 2 == 0 ? group : group + 8, column = member * 2 + (i < 2 ? 0 : 8);
         a[i] = pack_bf16(task.a[row * 16 + column], task.a[row * 16 + column + 1]);

@@ -75,16 +75,16 @@ KERNEL(blocks_collide, 32, MemoryTask) {
 
 // Each block reads what the next one writes.
 KERNEL(read_next_block, 32, MemoryTask) {
-    task.out[blockIdx.x * 32 + threadIdx.x] = 1.0f;
+    task.in[blockIdx.x * 32 + threadIdx.x] = 1.5f;
     const unsigned next = (blockIdx.x + 1) % gridDim.x;
-    if (float(task.out[next * 32 + threadIdx.x]) == 2.0f) task.out[0] = 3.0f;
+    if (float(task.in[next * 32 + threadIdx.x]) == 0.0f) task.out[0] = 3.0f;
 }
 
 // Thread 0 reads what another thread wrote; a barrier between them if `shift` is 0.
 KERNEL(pass_on, 64, MemoryTask) {
-    if (threadIdx.x == 63) task.out[0] = task.in[0];
+    if (threadIdx.x == 63) task.in[1] = task.in[0];
     if (task.shift == 0) __syncthreads();
-    if (threadIdx.x == 0) task.out[1] = task.out[0];
+    if (threadIdx.x == 0) task.out[0] = task.in[1];
 }
 
 // Lanes of a warp exchange through shared memory, ordered by sync_warp alone; without it if `shift` is not 0.
@@ -127,3 +127,39 @@ KERNEL(shuffles, 32, MemoryTask) {
     task.out[64 + lane] = shuffle_xor(x, 9);
     task.out[96 + lane] = float(shuffle(lane, lane / 2)) + float(shuffle_xor(double(x), 1));
 }
+
+// Gives out variables of its threads that never got a value.
+KERNEL(unset_registers, 32, MemoryTask) {
+    Register<float> numbers[2];
+    Register<double> wide;
+    Register<unsigned> bits;
+    if (task.shift > 0) numbers[0] = 1.0f;
+    task.out[threadIdx.x] = numbers[0] + numbers[1] * 0.0f;
+    if (threadIdx.x == 0) task.sums[0] = wide;
+    if (threadIdx.x == 1) task.sums[1] = double(bits);
+}
+
+// Two shared arrays: what a block has, and 16 bytes more if `shift` is 1.
+KERNEL(full_shared_memory, 32, MemoryTask) {
+    SHARED(float, most, 12 * 1024 - 4);
+    SHARED(float, last, 4);
+    if (threadIdx.x == 0) most[0] = 1.0f;
+    if (threadIdx.x == 1) last[0] = 2.0f;
+    if (task.shift == 1) {
+        SHARED(float, too_much, 4);
+        too_much[0] = 3.0f;
+    }
+}
+
+// The most that a kernel's parameters may have, and 8 bytes more.
+struct FullTask {
+    Region<float> out;
+    int rest[1020];
+};
+KERNEL(full_task, 32, FullTask) { task.out[threadIdx.x] = float(task.rest[1019]); }
+
+struct LargeTask {
+    Region<float> out;
+    int rest[1022];
+};
+KERNEL(large_task, 32, LargeTask) { task.out[threadIdx.x] = float(task.rest[1021]); }

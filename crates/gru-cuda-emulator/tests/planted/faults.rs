@@ -15,7 +15,7 @@ struct PlantedFault {
     wrong: &'static str,
 }
 
-const FAULTS: [PlantedFault; 15] = [
+const FAULTS: [PlantedFault; 23] = [
     PlantedFault {
         name: "missing_barrier_before_product",
         kernel: "projection",
@@ -120,5 +120,61 @@ const FAULTS: [PlantedFault; 15] = [
         file: "input_gradient.cu",
         right: "const unsigned update = task.cursor[0];",
         wrong: "const unsigned update = 0;",
+    },
+    PlantedFault {
+        name: "target_is_the_input",
+        kernel: "begin_update",
+        file: "begin_update.cu",
+        right: "task.ids[position + 1]",
+        wrong: "task.ids[position]",
+    },
+    PlantedFault {
+        name: "uninitialised_register",
+        kernel: "projection",
+        file: "product.cuh",
+        right: "for (int j = 0; j < PER_THREAD; j++) sums[i][j] = 0.0f;",
+        wrong: "for (int j = 1; j < PER_THREAD; j++) sums[i][j] = 0.0f;",
+    },
+    PlantedFault {
+        name: "uninitialised_register_of_a_gate",
+        kernel: "step_forward",
+        file: "step_forward.cu",
+        right: "for (int gate = 0; gate < GATES; gate++) {\n        for (int lane = 0; lane < LANES; lane++) sums",
+        wrong: "for (int gate = 0; gate < GATES - 1; gate++) {\n        for (int lane = 0; lane < LANES; lane++) sums",
+    },
+    PlantedFault {
+        name: "missing_barrier_before_block_sum",
+        kernel: "report_update",
+        file: "block_sum.cuh",
+        right: "Shared<double> scratch) {\n    scratch[threadIdx.x] = value;\n    __syncthreads();\n",
+        wrong: "Shared<double> scratch) {\n    scratch[threadIdx.x] = value;\n",
+    },
+    PlantedFault {
+        name: "missing_barrier_in_block_sum",
+        kernel: "bias_gradients",
+        file: "block_sum.cuh",
+        right: "        __syncthreads();\n    }\n    double sum",
+        wrong: "    }\n    double sum",
+    },
+    PlantedFault {
+        name: "missing_barrier_after_block_sum",
+        kernel: "report_update",
+        file: "block_sum.cuh",
+        right: "    double sum = scratch[0];\n    __syncthreads();\n",
+        wrong: "    double sum = scratch[0];\n",
+    },
+    PlantedFault {
+        name: "missing_barrier_before_block_max",
+        kernel: "softmax_loss",
+        file: "block_sum.cuh",
+        right: "Shared<float> scratch) {\n    scratch[threadIdx.x] = value;\n    __syncthreads();\n",
+        wrong: "Shared<float> scratch) {\n    scratch[threadIdx.x] = value;\n",
+    },
+    PlantedFault {
+        name: "missing_barrier_in_block_max",
+        kernel: "softmax_loss",
+        file: "block_sum.cuh",
+        right: "        __syncthreads();\n    }\n    float largest",
+        wrong: "    }\n    float largest",
     },
 ];

@@ -1,0 +1,105 @@
+//! One open GPU for all networks of a test program: its context is made, its kernels are loaded and tested once.
+
+use gru_core::{Error, Sizes};
+use gru_cuda::device::Launch;
+use gru_cuda::driver::Driver;
+use gru_cuda::search::{patience, search};
+use gru_cuda::{CudaBackend, Device};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+/// The GPU, and how many handles have graphs on it. Never given back: the process ends with it.
+struct Opened {
+    driver: Driver,
+    holders: usize,
+}
+
+impl Opened {
+    fn new() -> Self {
+        let found = search(None, patience(), &AtomicBool::new(false), Ok);
+        match found.taken {
+            Some(Ok(driver)) => Self { driver, holders: 0 },
+            _ => panic!("expected a GPU, received {:?}", found.report.failure()),
+        }
+    }
+}
+
+fn with<T>(work: impl FnOnce(&mut Opened) -> T) -> T {
+    static OPENED: Mutex<Option<Opened>> = Mutex::new(None);
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    work(opened.get_or_insert_with(Opened::new))
+}
+
+/// A network's share of the GPU: graphs of its own, numbered from 0.
+#[derive(Default)]
+pub struct Share {
+    graphs: Vec<usize>,
+    /// Sequences that were captured and started so far.
+    pub captures: usize,
+    pub replays: usize,
+}
+
+/// A network of zeros on the GPU.
+pub fn network(sizes: Sizes) -> CudaBackend<Share> {
+    CudaBackend::new(Share::default(), sizes).unwrap()
+}
+
+impl Device for Share {
+    fn free_bytes(&self) -> Result<u64, Error> {
+        with(|opened| opened.driver.free_bytes())
+    }
+
+    fn allocate(&mut self, bytes: usize) -> Result<u64, Error> {
+        with(|opened| opened.driver.allocate(bytes))
+    }
+
+    fn free(&mut self, address: u64) {
+        with(|opened| opened.driver.free(address));
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        with(|opened| opened.driver.write(address, bytes))
+    }
+
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        with(|opened| opened.driver.read(address, bytes))
+    }
+
+    fn run(&mut self, launches: &[Launch]) -> Result<(), Error> {
+        with(|opened| opened.driver.run(launches))
+    }
+
+    fn capture(&mut self, launches: &[Launch]) -> Result<usize, Error> {
+        let graph = with(|opened| {
+            let graph = opened.driver.capture(launches)?;
+            opened.holders += usize::from(self.graphs.is_empty());
+            Ok(graph)
+        })?;
+        self.captures += 1;
+        self.graphs.push(graph);
+        Ok(self.graphs.len() - 1)
+    }
+
+    fn replay(&mut self, graph: usize) -> Result<(), Error> {
+        self.replays += 1;
+        with(|opened| opened.driver.replay(self.graphs[graph]))
+    }
+
+    /// The GPU keeps them until the last share forgets its own.
+    fn forget_graphs(&mut self) {
+        if self.graphs.is_empty() {
+            return;
+        }
+        self.graphs.clear();
+        with(|opened| {
+            opened.holders -= 1;
+            if opened.holders == 0 {
+                opened.driver.forget_graphs();
+            }
+        });
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        with(|opened| opened.driver.wait())
+    }
+}
