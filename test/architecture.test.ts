@@ -155,3 +155,16 @@ test('no file is longer than 500 lines', () => {
     expect(readFileSync(join(ROOT, file), 'utf8').split('\n').length, file).toBeLessThanOrEqual(500);
   }
 });
+
+test('the CPU backend is less than 2,500 lines of code', () => {
+  const lines = filesOf('crates/gru-core/src/cpu', '.rs')
+    .filter((file) => !file.endsWith('_tests.rs'))
+    .flatMap((file) => {
+      const [code = ''] = readFileSync(join(ROOT, file), 'utf8').split(
+        /^#\[cfg\((?:test|all\(test[^)]*\))\)\]\nmod \w+ \{/m,
+      );
+      return code.split('\n').filter((line) => !/^\s*(?:\/\/|$)/.test(line));
+    });
+  expect(lines.length).toBeGreaterThan(2000);
+  expect(lines.length).toBeLessThan(2500);
+});
