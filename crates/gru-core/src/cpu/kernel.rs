@@ -1,6 +1,6 @@
 //! The one kernel behind every matrix product: a tile of C += A B that stays in registers along K.
 //!
-//! Matrices lie in panels of [`LINE`] columns (`panels.rs`), so that B is read straight through, 64 bytes a step,
+//! Matrices lie in panels of [`LINE`] columns (`memory.rs`), so that B is read straight through, 64 bytes a step,
 //! and a tile of C is a few whole lines. A is read element by element, in one of two ways ([`Left`]).
 //!
 //! Every element of a product is one chain of fused multiply-adds in ascending k, whatever the tile, the block

@@ -1,4 +1,4 @@
-//! The CPU backend: f32, vectorised, parallel over rows and panels.
+//! The CPU backend: f32 (the operands of products perhaps in bf16, see `bf16.rs`), vectorised, parallel over rows and panels.
 //!
 //! One update runs through five parallel regions:
 //!
