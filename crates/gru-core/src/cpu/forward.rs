@@ -8,7 +8,7 @@ use super::parts::Part;
 use super::tensors::{Padded, Tensors};
 use super::workers::Pieces;
 use super::{CpuBackend, each_step, share, vectorised};
-use crate::backend::{Error, Forward, Plan};
+use crate::backend::{Error, Plan};
 use crate::sizes::Sizes;
 use std::ops::Range;
 
@@ -164,53 +164,19 @@ impl CpuBackend {
         });
         activations.loss[..rows].iter().sum()
     }
-
-    /// One lane over `ids` from `state`, outside of any batch.
-    pub(super) fn forward_lane(&self, ids: &[u32], state: &[f32]) -> Forward {
-        let Padded { hidden, vocab } = self.padded;
-        let (path, parameters, vocab_size) = (self.path, &self.parameters, self.sizes.vocab_size);
-        let (mut before, mut after) = (vec![0.0; hidden], vec![0.0; hidden]);
-        before[..state.len()].copy_from_slice(state);
-        let (mut gates, mut row) = (vec![0.0; 4 * hidden], vec![0.0; vocab]);
-        let mut logits = Vec::with_capacity(ids.len() * vocab_size);
-        for id in ids {
-            gates.fill(0.0);
-            path.row(&mut gates[..3 * hidden], &before, LINE, parameters.w_h.elements());
-            let (rz, qn) = gates.split_at_mut(2 * hidden);
-            let ((r, z), (q, n)) = (rz.split_at_mut(hidden), qn.split_at_mut(hidden));
-            for unit in 0..hidden / LINE {
-                let own = unit * LINE..(unit + 1) * LINE;
-                let lines = GateLines {
-                    parameters,
-                    unit,
-                    ids: std::slice::from_ref(id),
-                    gates: [&mut *r, &mut *z, &mut *q, &mut *n].map(|gate| &mut gate[own.clone()]),
-                    before: &before[own.clone()],
-                    after: &mut after[own.clone()],
-                };
-                run(path, lines);
-            }
-            row.copy_from_slice(&parameters.b_y);
-            path.row(&mut row, &after, LINE, parameters.w_y.elements());
-            logits.extend_from_slice(&row[..vocab_size]);
-            std::mem::swap(&mut before, &mut after);
-        }
-        before.truncate(state.len());
-        Forward { logits, state: before }
-    }
 }
 
 /// Which lanes take part in the recurrence, and where its matrices are.
 #[derive(Clone, Copy)]
-struct Recurrence<'a> {
-    path: Path,
-    parameters: &'a Tensors,
+pub(super) struct Recurrence<'a> {
+    pub path: Path,
+    pub parameters: &'a Tensors,
     /// `[R + lanes, hidden]`
-    h: Shared<'a>,
+    pub h: Shared<'a>,
     /// `[R, 4 * hidden]`
-    gates: Shared<'a>,
+    pub gates: Shared<'a>,
     /// Lanes of the batch.
-    lanes: usize,
+    pub lanes: usize,
 }
 
 impl Recurrence<'_> {
@@ -218,7 +184,7 @@ impl Recurrence<'_> {
     ///
     /// # Safety
     /// Nobody else touches these units of these lanes, or writes the lanes' states before the step.
-    unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
+    pub unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
         let Self { path, parameters, h, gates, lanes } = *self;
         let units = parameters.b_q.len() / LINE;
         let before = step * lanes + own.start..step * lanes + own.end;
@@ -296,15 +262,15 @@ impl Output<'_> {
 }
 
 /// One panel of units of some rows of one step.
-struct GateLines<'a> {
-    parameters: &'a Tensors,
-    unit: usize,
+pub(super) struct GateLines<'a> {
+    pub parameters: &'a Tensors,
+    pub unit: usize,
     /// Character of each row.
-    ids: &'a [u32],
+    pub ids: &'a [u32],
     /// `h W_h` of r, z and q, which become r, z, q, n.
-    gates: [&'a mut [f32]; 4],
-    before: &'a [f32],
-    after: &'a mut [f32],
+    pub gates: [&'a mut [f32]; 4],
+    pub before: &'a [f32],
+    pub after: &'a mut [f32],
 }
 
 impl Loop for GateLines<'_> {
