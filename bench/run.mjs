@@ -1,14 +1,16 @@
 /**
- * npm run bench: how fast this machine trains, and what share of its own peak that is; or how fast it loads texts.
+ * npm run bench: how fast this machine trains, and what share of its own peak that is; or how fast it loads or writes
+ * texts.
  *
  *   --job chapter|wide|all   which job (all)
  *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
  *   --threads N              threads of the training, the peak and the peers (all)
  *   --scaling                also with one size after the other varied around the chapter's
  *   --vs-torch PYTHON        also train with PyTorch, by the Python at this path, in turns with ours
- *   --repeats N              turns with each peer, or rounds of the loading (5)
+ *   --repeats N              turns with each peer, or rounds of the loading or writing (5)
  *   --loading                instead: how fast texts become ids, and how fast a model evaluates one
  *   --megabytes N            size of each of these texts (100)
+ *   --generation             instead: how fast a model writes, and what a crossing into the native code costs
  *   --json                   the result as JSON on stdout instead of tables
  *   --results DIRECTORY      where the result is kept (bench/results)
  */
@@ -16,6 +18,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { native } from '../dist/native.js';
+import { generationReport, measureGeneration } from './generation.mjs';
 import { FLOP_FORMULA, JOB_NAMES, makeJob } from './jobs.mjs';
 import { loadingReport, measureLoading } from './loading.mjs';
 import { cpuSlug, describeMachine, machineFacts, ROOT, warnings, writeResult } from './machine.mjs';
@@ -37,12 +40,16 @@ function readOptions() {
       repeats: { type: 'string', default: '5' },
       loading: { type: 'boolean', default: false },
       megabytes: { type: 'string', default: '100' },
+      generation: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       results: { type: 'string', default: join(ROOT, 'bench/results') },
     },
   });
   if (values.job !== 'all' && !JOB_NAMES.includes(values.job)) {
     throw new UsageError(`expected ${[...JOB_NAMES, 'all'].join(', ')} for --job, received ${values.job}`);
+  }
+  if (values.loading && values.generation) {
+    throw new UsageError('expected --loading or --generation, received both');
   }
   return {
     jobs: values.job === 'all' ? JOB_NAMES : [values.job],
@@ -52,6 +59,7 @@ function readOptions() {
     scaling: values.scaling,
     loading: values.loading,
     megabytes: wholeNumber('--megabytes', values.megabytes),
+    generation: values.generation,
     python: values['vs-torch'],
     json: values.json,
     results: values.results,
@@ -66,9 +74,8 @@ async function main() {
   const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
   for (const note of notes) say(`warning: ${note}`);
   say(describeMachine(machine));
-  const { name, result, report } = options.loading
-    ? await benchLoading(machine, notes, options, say)
-    : await benchTraining(machine, notes, options, say);
+  const bench = options.loading ? benchLoading : options.generation ? benchGeneration : benchTraining;
+  const { name, result, report } = await bench(machine, notes, options, say);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report);
   const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-${name}.json`);
   writeResult(path, result);
@@ -86,6 +93,13 @@ async function benchLoading(machine, notes, options, say) {
   const loading = await measureLoading(options, say);
   const result = { machine, notes, loading };
   return { name: 'loading', result, report: loadingReport(result) };
+}
+
+/** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */
+async function benchGeneration(machine, notes, options, say) {
+  const generation = await measureGeneration(options, say);
+  const result = { machine, notes, generation };
+  return { name: 'generation', result, report: generationReport(result) };
 }
 
 /** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */

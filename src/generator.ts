@@ -1,10 +1,12 @@
-/** Writes text: a prefix warms the state up, then each chosen character is fed back. */
+/**
+ * Writes text. The characters are chosen on the native side, where the next one is fed back at once; they cross in
+ * pieces, since a crossing costs as much as a character.
+ */
 
 import { DEFAULT_CONFIG } from './config.js';
 import { GruError } from './errors.js';
-import type { Network } from './native.js';
-import { Random } from './random.js';
-import { chooseId, REPETITION_WINDOW, resolveSampling, type SamplingOptions } from './sampling.js';
+import { CancelFlag, Generation, type Network } from './native.js';
+import { resolveSampling, type SamplingOptions } from './sampling.js';
 import type { Vocabulary } from './vocabulary.js';
 
 /** How a text is written. */
@@ -17,57 +19,129 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How several texts are written. */
+export interface GenerateAllOptions extends GenerateOptions {
+  /** Texts for each prefix, the i-th with the seed `seed + i`; 1 if not given. */
+  count?: number;
+}
+
 /** What a generator needs of a network. */
-export type Forward = Pick<Network, 'forward'>;
+export type Writer = Pick<Network, 'generate'>;
+
+/** Most texts side by side, as on the native side. */
+const MAX_TEXTS = 1024;
+/** Most characters of a piece: enough that the crossing hardly counts. */
+const LONGEST_PIECE = 256;
+/** A piece grows while it takes less than this, in milliseconds, so that a slow network's text comes smoothly too. */
+const QUICK = 10;
+
+/**
+ * Writes `length` characters after each prefix, side by side. Yields what came to each text, one string a text; the
+ * first character of all comes alone, what follows in growing pieces. The prefixes are not yielded.
+ *
+ * A text does not depend on the texts beside it.
+ *
+ * @throws GruError GRU_VOCABULARY for a prefix with unknown characters, GRU_USAGE for an empty one, options out of
+ * range or too many texts
+ */
+export async function* writePieces(
+  network: Writer,
+  vocabulary: Vocabulary,
+  prefixes: readonly string[],
+  options: GenerateAllOptions = {},
+): AsyncGenerator<string[], void, void> {
+  const { length = DEFAULT_CONFIG.sampleLength, seed = DEFAULT_CONFIG.seed, count = 1, signal } = options;
+  const sampling = resolveSampling(options);
+  const texts = prefixesOfTexts(prefixes, count);
+  require('length', length, 'a whole number of at least 0', Number.isSafeInteger(length) && length >= 0);
+  require('seed', seed, 'a whole number from 0 to 2^53 - 1', Number.isSafeInteger(seed) && seed >= 0);
+  require('the last seed', seed + (count - 1), 'at most 2^53 - 1', Number.isSafeInteger(seed + (count - 1)));
+  const encoded = texts.map((prefix) => {
+    if (prefix !== '') return vocabulary.encode(prefix, 'the prefix');
+    throw new GruError('GRU_USAGE', 'expected a prefix of at least one character, received an empty one');
+  });
+  if (length === 0 || texts.length === 0) return;
+  const seeds = texts.map((_, text) => seed + (text % count));
+  const generation = new Generation({ prefixes: encoded, seeds, ...sampling });
+  const cancel = new CancelFlag();
+  const onAbort = () => cancel.cancel();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    let size = 1;
+    for (let written = 0; written < length; ) {
+      signal?.throwIfAborted();
+      const began = performance.now();
+      const { ids, characters } = await network.generate(
+        generation,
+        Math.min(size, length - written),
+        cancel,
+      );
+      signal?.throwIfAborted();
+      written += characters;
+      if (performance.now() - began < QUICK) size = Math.min(2 * size, LONGEST_PIECE);
+      else if (performance.now() - began > 2 * QUICK) size = Math.max(1, size >> 1);
+      yield columnsOf(ids, texts.length).map((column) => vocabulary.decode(column));
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
 
 /**
  * Writes `length` characters after `prefix`, one at a time; the prefix itself is not yielded.
  *
- * @throws GruError GRU_VOCABULARY for a prefix with unknown characters, GRU_USAGE for an empty one or options
- * out of range
+ * @throws GruError as {@link writePieces}
  */
 export async function* generate(
-  network: Forward,
+  network: Writer,
   vocabulary: Vocabulary,
   prefix: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<string, void, void> {
-  const { length = DEFAULT_CONFIG.sampleLength, seed = DEFAULT_CONFIG.seed, signal } = options;
-  const sampling = resolveSampling(options);
-  if (!Number.isSafeInteger(length) || length < 0) {
-    throw new GruError('GRU_USAGE', `expected a whole number of at least 0 for length, received ${length}`);
-  }
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new GruError('GRU_USAGE', `expected a whole number from 0 to 2^53 - 1 for seed, received ${seed}`);
-  }
-  if (prefix === '') {
-    throw new GruError('GRU_USAGE', 'expected a prefix of at least one character, received an empty one');
-  }
-  const prefixIds = vocabulary.encode(prefix, 'the prefix');
-  const random = new Random(seed, 'sampling');
-  const recent = Array.from(prefixIds.slice(-REPETITION_WINDOW));
-  let fed = prefixIds;
-  let state: Float32Array | undefined;
-  for (let written = 0; written < length; written += 1) {
-    signal?.throwIfAborted();
-    const step = await network.forward(fed, state);
-    const id = chooseId(step.logits.subarray(-vocabulary.size), sampling, recent, random);
-    recent.push(id);
-    if (recent.length > REPETITION_WINDOW) recent.shift();
-    fed = Uint32Array.of(id);
-    state = step.state;
-    yield vocabulary.decode([id]);
+  for await (const [piece] of writePieces(network, vocabulary, [prefix], { ...options, count: 1 })) {
+    for (const character of piece as string) {
+      options.signal?.throwIfAborted();
+      yield character;
+    }
   }
 }
 
-/** The whole text, prefix included. */
-export async function generateText(
-  network: Forward,
+/** The whole texts, prefixes included: for each prefix `count` of them. */
+export async function generateTexts(
+  network: Writer,
   vocabulary: Vocabulary,
-  prefix: string,
-  options: GenerateOptions = {},
-): Promise<string> {
-  let text = prefix;
-  for await (const character of generate(network, vocabulary, prefix, options)) text += character;
-  return text;
+  prefixes: readonly string[],
+  options: GenerateAllOptions = {},
+): Promise<string[]> {
+  const pieces = prefixesOfTexts(prefixes, options.count).map((prefix) => [prefix]);
+  for await (const piece of writePieces(network, vocabulary, prefixes, options)) {
+    for (const [text, characters] of piece.entries()) pieces[text]?.push(characters);
+  }
+  return pieces.map((text) => text.join(''));
+}
+
+/**
+ * What each of the texts begins with: every prefix so many times.
+ *
+ * @throws GruError GRU_USAGE
+ */
+export function prefixesOfTexts(prefixes: readonly string[], count = 1): string[] {
+  const whole = Number.isSafeInteger(count);
+  require('count', count, `a whole number from 1 to ${MAX_TEXTS}`, whole && count >= 1 && count <= MAX_TEXTS);
+  const texts = prefixes.length * count;
+  require('the number of texts', texts, `at most ${MAX_TEXTS}`, texts <= MAX_TEXTS);
+  return prefixes.flatMap((prefix) => new Array<string>(count).fill(prefix));
+}
+
+/** The columns of a row-major array. */
+function columnsOf(elements: Uint32Array, columns: number): Uint32Array[] {
+  if (columns === 1) return [elements];
+  const rows = elements.length / columns;
+  return Array.from({ length: columns }, (_, column) =>
+    Uint32Array.from({ length: rows }, (_, row) => elements[row * columns + column] as number),
+  );
+}
+
+function require(name: string, received: number, expected: string, holds: boolean): void {
+  if (!holds) throw new GruError('GRU_USAGE', `expected ${expected} for ${name}, received ${received}`);
 }

@@ -22,10 +22,10 @@ export type {
   StartEvent,
   TrainEvent,
 } from './events.js';
-export type { GenerateOptions } from './generator.js';
+export type { GenerateAllOptions, GenerateOptions } from './generator.js';
 export { LanguageModel, type LoadOptions } from './model.js';
 export type { CorpusInfo, ModelMetadata, SavedConfig } from './model-file.js';
-export { CancelFlag, Network } from './native.js';
+export { CancelFlag, Generation, Network } from './native.js';
 export { perplexity } from './perplexity.js';
 export type { SamplingOptions } from './sampling.js';
 export { RESUMABLE, type TrainOptions } from './setup.js';

@@ -13,6 +13,8 @@ export type {
   EpochPlan,
   EpochProgress,
   EpochResult,
+  GenerationOptions,
+  GenerationPiece,
   NetworkOptions,
 } from '../index.js';
 
@@ -79,3 +81,5 @@ export const Network: typeof Binding.Network = native.Network;
 export type Network = Binding.Network;
 export const CancelFlag: typeof Binding.CancelFlag = native.CancelFlag;
 export type CancelFlag = Binding.CancelFlag;
+export const Generation: typeof Binding.Generation = native.Generation;
+export type Generation = Binding.Generation;

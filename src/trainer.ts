@@ -9,7 +9,7 @@ import { clippedShare, medianNorm } from './clipping.js';
 import { carriesState, type TrainingConfig } from './config.js';
 import { GruError } from './errors.js';
 import type { EpochEvent, ProgressEvent, SampleEvent } from './events.js';
-import { generateText } from './generator.js';
+import { generateTexts } from './generator.js';
 import { CancelFlag, type EpochProgress, type Network } from './native.js';
 import { perplexity } from './perplexity.js';
 import { learningRates, reportsAfter } from './schedule.js';
@@ -174,9 +174,10 @@ export class Trainer {
 
   async *#samples(epoch: number): AsyncGenerator<SampleEvent, void, void> {
     const { network, vocabulary, config } = this.#input;
-    for (const prefix of config.prefixes) {
-      const text = await generateText(network, vocabulary, prefix, { length: config.sampleLength });
-      yield { type: 'sample', epoch, prefix, text };
+    const { prefixes, sampleLength: length } = config;
+    const texts = await generateTexts(network, vocabulary, prefixes, { length });
+    for (const [index, prefix] of prefixes.entries()) {
+      yield { type: 'sample', epoch, prefix, text: texts[index] as string };
     }
   }
 

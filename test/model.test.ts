@@ -116,6 +116,62 @@ describe('writing', () => {
     expect(streamed).toBe(await model.generate('车', { length: 30, temperature: 0.8, topK: 40, seed: 1 }));
   });
 
+  test('sampled text is what it always was', async () => {
+    await using model = await LanguageModel.load(path);
+    const cases = JSON.parse(readFileSync(join(REFERENCE, 'sampled.json'), 'utf8'));
+    expect(cases.length).toBeGreaterThan(3);
+    for (const { prefix, options, text } of cases) {
+      expect(await model.generate(prefix, { ...options, length: 100 }), JSON.stringify(options)).toBe(text);
+    }
+  });
+
+  test('texts side by side are those written alone, whatever the threads', async () => {
+    await using model = await LanguageModel.load(path, { threads: 1 });
+    await using other = await LanguageModel.load(path, { threads: 2 });
+    const options = { length: 90, temperature: 1, topK: 60, topP: 0.95, repetitionPenalty: 1.1 };
+    const together = await model.generateAll(['车', '末班车', '月'], { ...options, seed: 5, count: 3 });
+    const alone: string[] = [];
+    for (const prefix of ['车', '末班车', '月']) {
+      for (const seed of [5, 6, 7]) alone.push(await other.generate(prefix, { ...options, seed }));
+    }
+    expect(together).toEqual(alone);
+    expect(new Set(together).size).toBe(9);
+    expect(await other.generateAll(['车', '末班车', '月'], { ...options, seed: 5, count: 3 })).toEqual(alone);
+    const streamed = ['车', '月'];
+    let pieces = 0;
+    for await (const [first, second] of other.streamAll(['车', '月'], { ...options, seed: 5 })) {
+      if (pieces === 0) expect([first, second].map((piece) => [...(piece as string)].length)).toEqual([1, 1]);
+      streamed[0] += first as string;
+      streamed[1] += second as string;
+      pieces += 1;
+    }
+    expect(streamed).toEqual([alone[0], alone[6]]);
+    expect(pieces).toBeGreaterThan(3);
+    expect(await model.generateAll([], options)).toEqual([]);
+  });
+
+  test('a signal ends it in the middle of a piece', async () => {
+    await using model = await LanguageModel.load(path);
+    const controller = new AbortController();
+    const writing = model.generateAll(['车', '月'], { length: 2 ** 40, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error('enough')), 50);
+    await expect(writing).rejects.toThrow('enough');
+    const signal = AbortSignal.abort(new Error('before'));
+    await expect(model.generate('车', { signal })).rejects.toThrow('before');
+  });
+
+  test.each([
+    [{ count: 0 }, /whole number from 1 to 1024 for count, received 0/],
+    [{ count: 1.5 }, /for count, received 1.5/],
+    [{ count: 1e12 }, /for count/],
+    [{ count: 600 }, /at most 1024 for the number of texts, received 1200/],
+    [{ count: 2, seed: 2 ** 53 - 1 }, /at most 2\^53 - 1 for the last seed/],
+  ])('several texts are refused with %j', async (options, message) => {
+    await using model = await LanguageModel.load(path);
+    await expect(model.generateAll(['车', '月'], options)).rejects.toThrow(message);
+    await expect(model.generateAll(['车', '月'], options)).rejects.toMatchObject({ code: 'GRU_USAGE' });
+  });
+
   test('can be stopped', async () => {
     await using model = await LanguageModel.load(path);
     const controller = new AbortController();

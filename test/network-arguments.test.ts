@@ -1,7 +1,7 @@
 /** Wrong arguments of the native class: each gives an error with a code that says what was expected and received. */
 
 import { describe, expect, it } from 'vitest';
-import { type EpochPlan, Network, type NetworkOptions } from '../src/native.js';
+import { type EpochPlan, Generation, Network, type NetworkOptions } from '../src/native.js';
 import { failure, SIZES, someNetwork, somePlan } from './network-fixture.js';
 
 describe('wrong arguments', () => {
@@ -133,6 +133,15 @@ describe('wrong arguments', () => {
       (n) => n.forward(Uint32Array.of(1), Symbol() as never),
       'expected a Float32Array as state, received a symbol',
     ],
+    [(n) => n.generate({} as never, 1), 'expected a Generation as generation, received an object'],
+    [(n) => n.generate(undefined as never, 1), 'expected a Generation as generation, received undefined'],
+    [(n) => n.generate(generation(), 0), 'expected a whole number from 1 to 65536 as count, received 0'],
+    [(n) => n.generate(generation(), 65537), 'as count, received 65537'],
+    [(n) => n.generate(generation(), 1, {} as never), 'expected a CancelFlag as cancel, received an object'],
+    [
+      (n) => n.generate(generation({ prefixes: [Uint32Array.of(1, 13)] }), 1),
+      'expected ids below vocabSize 13 in ids, received 13 at index 1',
+    ],
     [(n) => n.setParameters(new Float32Array(3)), 'expected 2141 elements in parameters, received 3'],
     [
       (n) => n.setParameters(new Float32Array(2141).fill(Number.NaN)),
@@ -158,6 +167,43 @@ describe('wrong arguments', () => {
       expect(await network.parameters()).toEqual(before);
     },
   );
+
+  /** The text of one prefix, with some options changed. */
+  function generation(changes: object = {}): Generation {
+    const sampling = { temperature: 0, topK: 0, topP: 1, repetitionPenalty: 1 };
+    return new Generation({ prefixes: [Uint32Array.of(1)], seeds: [0], ...sampling, ...changes });
+  }
+
+  it.each<[string, object]>([
+    ['expected a list of 1 to 1024 as prefixes, received no list', { prefixes: undefined }],
+    ['expected a list of 1 to 1024 as prefixes, received no list', { prefixes: { length: 3 } }],
+    ['expected a list of 1 to 1024 as prefixes, received a list of 0', { prefixes: [] }],
+    ['as prefixes, received a list of 4294967295', { prefixes: new Array(2 ** 32 - 1) }],
+    ['expected a Uint32Array as a prefix, received an object', { prefixes: [[1]] }],
+    ['expected a Uint32Array as a prefix, received undefined', { prefixes: new Array(1) }],
+    ['expected at least 1 elements in a prefix, received 0', { prefixes: [new Uint32Array()] }],
+    ['expected a list of 1 to 1024 as seeds, received no list', { seeds: 3 }],
+    ['expected 1 elements in seeds, received 2', { seeds: [1, 2] }],
+    ['expected a whole number from 0 to 9007199254740991 as a seed, received 0.5', { seeds: [0.5] }],
+    ['expected a number as temperature, received NaN', { temperature: Number.NaN }],
+    ['expected a finite number of at least 0 in temperature, received -1', { temperature: -1 }],
+    ['expected a whole number from 0 to 9007199254740991 as topK, received -1', { topK: -1 }],
+    ['expected a number above 0 and at most 1 in topP, received 1.5', { topP: 1.5 }],
+    ['expected a finite number above 0 in repetitionPenalty, received 0', { repetitionPenalty: 0 }],
+  ])('of texts: %s', (message, changes) => {
+    const error = failure(() => generation(changes));
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ code: 'GRU_USAGE', message: expect.stringContaining(message) });
+  });
+
+  it('texts of another network are refused', async () => {
+    const [network, other] = [await someNetwork(), await someNetwork({ hiddenSize: 20 })];
+    const texts = generation();
+    await network.generate(texts, 1);
+    await expect(other.generate(texts, 1)).rejects.toMatchObject({ code: 'GRU_USAGE' });
+    expect((await network.generate(texts, 3)).characters).toBe(3);
+    for (const each of [network, other]) each.dispose();
+  });
 
   it('leave a getter its own exception', async () => {
     const network = new Network(SIZES);

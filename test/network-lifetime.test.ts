@@ -2,7 +2,14 @@
 
 import { execFile } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { addonPath, CancelFlag, type EpochPlan, type EpochProgress, Network } from '../src/native.js';
+import {
+  addonPath,
+  CancelFlag,
+  type EpochPlan,
+  type EpochProgress,
+  Generation,
+  Network,
+} from '../src/native.js';
 import { someIds } from './network-fixture.js';
 
 /** The sizes of the book chapter's run. */
@@ -56,6 +63,41 @@ describe('cancelling', () => {
     expect(await evaluated).toMatchObject({ stopped: 'cancelled' });
     expect(await trained).toMatchObject({ stopped: 'cancelled', updates: 0, lossSum: new Float64Array() });
     network.dispose();
+  });
+});
+
+describe('writing', () => {
+  const sampling = { temperature: 1, topK: 40, topP: 1, repetitionPenalty: 1.1 };
+  const texts = () => {
+    return new Generation({
+      prefixes: [Uint32Array.of(1, 2), Uint32Array.of(3)],
+      seeds: [4, 5],
+      ...sampling,
+    });
+  };
+
+  it('is cancelled between two characters, and goes on there', async () => {
+    const network = await chapterNetwork();
+    const [flag, stopped, whole] = [new CancelFlag(), texts(), texts()];
+    const writing = network.generate(stopped, 65_536, flag);
+    await pause(50);
+    flag.cancel();
+    const first = await writing;
+    expect(first.characters).toBeLessThan(65_536);
+    expect(first.ids.length).toBe(2 * first.characters);
+    expect(await network.generate(stopped, 5, flag)).toEqual({ ids: new Uint32Array(), characters: 0 });
+    const rest = await network.generate(stopped, 50);
+    const ids = [...first.ids, ...rest.ids];
+    expect(Array.from((await network.generate(whole, first.characters + 50)).ids)).toEqual(ids);
+    network.dispose();
+  });
+
+  it('ends when the network is disposed of', async () => {
+    const network = await chapterNetwork();
+    const writing = network.generate(texts(), 65_536);
+    await pause(50);
+    network.dispose();
+    await expect(writing).rejects.toMatchObject(DISPOSED);
   });
 });
 

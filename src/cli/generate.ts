@@ -13,6 +13,7 @@ interface GenerateFlags {
   topP?: number;
   repetitionPenalty?: number;
   seed?: number;
+  count?: number;
   vocabulary?: string;
   device?: DeviceName;
   json?: boolean;
@@ -54,6 +55,11 @@ export function declareGenerate(command: Command): void {
       numberValue('--repetition-penalty'),
     )
     .option('--seed <n>', 'seed of the random numbers (default: 0)', configValue('seed', '--seed'))
+    .option(
+      '--count <n>',
+      'texts for each prefix, with the seeds seed, seed + 1 and so on (default: 1)',
+      numberValue('--count'),
+    )
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
     .option(
       '--device <name>',
@@ -67,20 +73,26 @@ export function declareGenerate(command: Command): void {
 async function runGenerate(path: string, flags: GenerateFlags): Promise<void> {
   const { LanguageModel } = await import('../model.js');
   const { toNdjson } = await import('../events.js');
+  const { prefixesOfTexts } = await import('../generator.js');
   const { prefix, vocabulary, device, json, ...options } = flags;
   await using model = await LanguageModel.load(path, { vocabulary, device, onGpuWait: tellGpuWait });
-  for (const text of prefix ?? defaultPrefixes(model)) {
-    if (json) {
-      const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: text };
-      process.stdout.write(toNdjson({ ...event, text: await model.generate(text, options) }));
-      continue;
+  const prefixes = prefix ?? defaultPrefixes(model);
+  const texts = prefixesOfTexts(prefixes, options.count);
+  // On a screen the first text grows as it is written; those beside it come after it, whole.
+  const written = texts.map((text): string[] => [text]);
+  let begun = false;
+  for await (const pieces of model.streamAll(prefixes, options)) {
+    for (const [index, piece] of pieces.entries()) {
+      if (index > 0 || json) written[index]?.push(piece);
+      else process.stdout.write(begun ? piece : texts[0] + piece);
     }
-    let begun = false;
-    for await (const character of model.stream(text, options)) {
-      process.stdout.write(begun ? character : text + character);
-      begun = true;
-    }
-    process.stdout.write(begun ? '\n' : `${text}\n`);
+    begun = true;
+  }
+  for (const [index, pieces] of written.entries()) {
+    const text = pieces.join('');
+    const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: texts[index], text };
+    if (json) process.stdout.write(toNdjson(event));
+    else process.stdout.write(index === 0 && begun ? '\n' : `${text}\n`);
   }
 }
 

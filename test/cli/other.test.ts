@@ -28,6 +28,27 @@ test('generate samples by its seed, and as JSON', async () => {
   expect(await write('--length', '0')).toBe('车\n');
 });
 
+test('generate writes several texts for each prefix, each as it would alone', async () => {
+  const cwd = await trained();
+  const write = async (...options: string[]) =>
+    (await run(cwd, 'generate', '--length', '20', '--temperature', '1', ...options)).stdout;
+  const [car, moon] = [
+    ['--prefix', '车'],
+    ['--prefix', '末'],
+  ] as const;
+  const alone = [
+    await write(...car, '--seed', '3'),
+    await write(...car, '--seed', '4'),
+    await write(...moon, '--seed', '3'),
+    await write(...moon, '--seed', '4'),
+  ];
+  expect(await write(...car, ...moon, '--seed', '3', '--count', '2')).toBe(alone.join(''));
+  const lines = (await write(...car, ...moon, '--seed', '3', '--count', '2', '--json')).trimEnd().split('\n');
+  expect(lines.map((line) => `${JSON.parse(line).text}\n`)).toEqual(alone);
+  expect(lines.map((line) => JSON.parse(line).prefix)).toEqual(['车', '车', '末', '末']);
+  expect(await run(cwd, 'generate', '--count', '0')).toMatchObject({ code: 2 });
+});
+
 test('a reader that has seen enough ends generate quietly', async () => {
   const running = start(await trained(), ['generate', '--length', '1000000']);
   await running.printed('末班');

@@ -275,6 +275,23 @@ pub trait Backend: Send {
     /// Runs one lane forward over checked ids from `state`, `[hidden_size]`; see [`Backend::forward`].
     fn run_forward(&mut self, ids: &[u32], state: &[f32]) -> Result<Forward, Error>;
 
+    /// Feeds a checked id to each of several lanes outside of any batch: `states`, `[lanes, hidden_size]`, move on, and
+    /// `logits`, `[lanes, vocab_size]`, are overwritten. A lane's bits are those that it has alone, by
+    /// [`Backend::run_forward`] as well.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Device`].
+    fn run_step(&mut self, ids: &[u32], states: &mut [f32], logits: &mut [f32]) -> Result<(), Error> {
+        let Sizes { hidden_size, vocab_size, .. } = *self.sizes();
+        let lanes = states.chunks_exact_mut(hidden_size).zip(logits.chunks_exact_mut(vocab_size));
+        for (id, (state, logits)) in ids.iter().zip(lanes) {
+            let forward = self.run_forward(std::slice::from_ref(id), state)?;
+            state.copy_from_slice(&forward.state);
+            logits.copy_from_slice(&forward.logits);
+        }
+        Ok(())
+    }
+
     /// Loss and gradient of the first update of a checked plan from the carried state, which stays as it
     /// was, as do the parameters. The gradient, before clipping, goes to `gradient` in the layout's order.
     fn run_gradient(&mut self, plan: &Plan, gradient: &mut [f32]) -> Result<Update, Error>;
@@ -407,7 +424,8 @@ fn check_finite(name: &'static str, values: &[f32]) -> Result<(), Error> {
     }
 }
 
-fn check_ids(ids: &[u32], vocab_size: usize) -> Result<(), Error> {
+/// Checks that every id is below `vocab_size`.
+pub(crate) fn check_ids(ids: &[u32], vocab_size: usize) -> Result<(), Error> {
     match ids.iter().position(|&id| id as usize >= vocab_size) {
         None => Ok(()),
         Some(index) => Err(Error::Value {

@@ -10,6 +10,7 @@ mod list;
 pub use list::CASES;
 
 use crate::backend::{Backend, Error, Plan, Stop, Update};
+use crate::generation::{Beginning, Sampling, Texts};
 use crate::oracle::Oracle;
 use crate::random::{Random, initial_parameters};
 use crate::{Layout, Sizes};
@@ -322,6 +323,55 @@ pub fn forward_equals_the_oracle(make: Make, tolerance: Tolerance) {
             assert_close("state, step by step", &state, &widen(&computed.state), tolerance.values);
         } else {
             assert_eq!((&logits, &state), (&computed.logits, &computed.state), "step by step, {size:?}");
+        }
+        assert_eq!(backend.state().unwrap(), case.state);
+    }
+}
+
+/// Characters that a backend writes after each prefix, greedily.
+fn write_greedily(backend: &mut dyn Backend, prefixes: &[&[u32]]) -> Vec<Vec<u32>> {
+    let beginnings = prefixes.iter().map(|prefix| Beginning { prefix: prefix.to_vec(), seed: 0 }).collect();
+    let mut texts = Texts::new(beginnings, Sampling::GREEDY).unwrap();
+    let piece = texts.write(backend, 20, &mut || false).unwrap();
+    (0..prefixes.len())
+        .map(|text| piece.ids[text..].iter().step_by(prefixes.len()).copied().collect())
+        .collect()
+}
+
+/// Text: greedily the oracle's; and steps of lanes side by side have the bits of each lane alone.
+pub fn text_equals_the_oracle_and_lanes_together_lanes_alone(make: Make, tolerance: Tolerance) {
+    for size @ [vocab_size, hidden_size, ..] in ODD_SIZES {
+        let case = Case::new(sizes(size, true), 1, 0.3);
+        let (mut backend, mut oracle) = case.pair(make);
+        backend.poison_scratch().unwrap();
+        let prefixes: Vec<&[u32]> = (1..=9).map(|text| &case.ids[text..2 * text]).collect();
+        let written = write_greedily(backend.as_mut(), &prefixes);
+        assert_eq!(written, write_greedily(&mut oracle, &prefixes), "{size:?}");
+        for (prefix, written) in prefixes.iter().zip(&written) {
+            assert_eq!(&write_greedily(backend.as_mut(), &[prefix])[0], written, "alone, {size:?}");
+        }
+        for lanes in [2, 3, 9, 20] {
+            let mut states: Vec<f32> = case.state.iter().cycle().take(lanes * hidden_size).copied().collect();
+            let before = states.clone();
+            let mut logits = vec![f32::NAN; lanes * vocab_size];
+            backend.poison_scratch().unwrap();
+            backend.run_step(&case.ids[..lanes], &mut states, &mut logits).unwrap();
+            for lane in 0..lanes {
+                let state = &before[lane * hidden_size..][..hidden_size];
+                let alone = backend.forward(&case.ids[lane..=lane], state).unwrap();
+                assert_eq!(
+                    alone.logits,
+                    logits[lane * vocab_size..][..vocab_size],
+                    "{lane} of {lanes}, {size:?}"
+                );
+                assert_eq!(
+                    alone.state,
+                    states[lane * hidden_size..][..hidden_size],
+                    "{lane} of {lanes}, {size:?}"
+                );
+            }
+            let exact = oracle.forward(&case.ids[..1], &before[..hidden_size]).unwrap();
+            assert_close("logits", &logits[..vocab_size], &widen(&exact.logits), tolerance.values);
         }
         assert_eq!(backend.state().unwrap(), case.state);
     }

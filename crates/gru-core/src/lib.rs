@@ -46,6 +46,7 @@
 //! - [`backend`]: the [`Backend`] trait and the plan of updates it runs.
 //! - [`oracle`]: the equations as plain f64 loops, the truth that every backend is tested against.
 //! - [`cpu`]: the fast f32 backend. [`conformance`]: the tests that all backends share.
+//! - [`generation`]: writing text with any of them.
 //! - [`random`]: the project's one random generator and the initial weights.
 //! - [`model_file`]: parameters to and from safetensors, in PyTorch's names and layout.
 
@@ -53,6 +54,7 @@ pub mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cpu;
+pub mod generation;
 pub mod model_file;
 pub mod oracle;
 pub mod parameters;

@@ -2,7 +2,7 @@
 //!
 //! The generator is **SplitMix64** (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
 //! OOPSLA 2014): 64 bits of state, the same numbers on every platform and in `src/random.ts`, which draws
-//! batch orders and samples from it. Every use has a stream of its own, started from (seed, purpose), so
+//! batch orders from it. Every use has a stream of its own, started from (seed, purpose), so
 //! that one use never shifts the numbers of another. Test vectors for both languages are in
 //! `test/reference/random.json`.
 

@@ -4,6 +4,7 @@ use gru_core::backend::Stop;
 use gru_core::conformance::{Tolerance, train_as_the_chapter};
 use gru_core::cpu::CpuBackend;
 use gru_core::cpu::kernel::Path;
+use gru_core::generation::{Beginning, Sampling, Texts};
 use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use std::ops::ControlFlow;
@@ -76,6 +77,32 @@ fn any_number_of_threads_gives_the_same_bits() {
                 assert!(trained(threads, sizes, path) == one, "{threads} threads, {path:?}, {sizes:?}");
             }
         }
+    }
+}
+
+/// Characters of so many texts on the given number of threads, in pieces of so many.
+fn written(threads: usize, texts: usize, piece: usize) -> Vec<u32> {
+    let sizes =
+        Sizes { vocab_size: 301, hidden_size: 100, batch_size: 1, num_steps: 1, candidate_bias: false };
+    let mut backend = CpuBackend::new(sizes, threads).unwrap();
+    backend.set_parameters(&initial_parameters(&sizes, 5, 0.5)).unwrap();
+    let text = |seed: u64| Beginning { prefix: vec![7; 1 + 70 * seed as usize], seed };
+    let sampling = Sampling { temperature: 0.9, top_k: 50, top_p: 0.95, repetition_penalty: 1.1 };
+    let mut texts = Texts::new((0..texts as u64).map(text).collect(), sampling).unwrap();
+    let mut ids = vec![];
+    while ids.len() < 96 * texts.count() {
+        ids.extend(texts.write(&mut backend, piece, &mut || false).unwrap().ids);
+    }
+    ids
+}
+
+#[test]
+fn threads_texts_side_by_side_and_pieces_change_no_character() {
+    let alone = written(1, 1, 96);
+    for (threads, texts) in [(2, 1), (3, 1), (1, 5), (2, 5), (4, 19)] {
+        let together = written(threads, texts, 32);
+        assert!(together == written(1, texts, 1), "{threads} threads, {texts} texts");
+        assert!(together.into_iter().step_by(texts).eq(alone.iter().copied()), "{texts} texts");
     }
 }
 

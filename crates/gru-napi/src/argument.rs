@@ -2,7 +2,9 @@
 //! what was checked cannot change, then checked with our own words.
 
 use crate::error::{Failure, Result, usage};
-use napi::bindgen_prelude::{FromNapiValue, Object, TypeName, TypedArray, TypedArrayType, ValidateNapiValue};
+use napi::bindgen_prelude::{
+    FromNapiValue, JsObjectValue, Object, TypeName, TypedArray, TypedArrayType, ValidateNapiValue,
+};
 use napi::{JsValue, Unknown, ValueType, sys};
 
 /// The largest whole number that a JavaScript number holds exactly.
@@ -215,7 +217,28 @@ impl Fields<'_> {
         };
         Ok(field.unwrap_or(Argument::Missing("undefined")))
     }
+
+    /// The elements of the field of that name.
+    ///
+    /// # Errors
+    /// When a getter throws; its exception is then the one that JavaScript sees.
+    pub fn list(&self, name: &str, most: usize) -> napi::Result<List> {
+        let field = self.0.as_ref().map(|object| object.get::<Unknown<'_>>(name)).transpose()?.flatten();
+        let Some(field) = field.filter(|field| field.is_array().unwrap_or(false)) else {
+            return Ok(Err("no list".into()));
+        };
+        // SAFETY: it was found to be an array.
+        let array: Object<'_> = unsafe { field.cast() }?;
+        let length = array.get_array_length()?;
+        if length == 0 || length as usize > most {
+            return Ok(Err(format!("a list of {length}")));
+        }
+        (0..length).map(|index| array.get_element(index)).collect::<napi::Result<Vec<_>>>().map(Ok)
+    }
 }
+
+/// The elements of an array of 1 to so many, or what there was instead, in words.
+pub type List = std::result::Result<Vec<Argument>, String>;
 
 impl FromNapiValue for Fields<'_> {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {

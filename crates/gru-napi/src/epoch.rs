@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 /// Least time between two reports of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Stops a command between two updates. One serves one command: it cannot be set back.
+/// Stops a command between two updates, or between two characters that it writes. It cannot be set back: a command that
+/// is given one that is set does nothing.
 #[napi]
 #[derive(Default)]
 pub struct CancelFlag {
@@ -29,8 +30,8 @@ impl CancelFlag {
         Self::default()
     }
 
-    /// Sets the flag: the command that was given it ends after the update it is in, or at once if its turn
-    /// has not come, and resolves with the updates it did.
+    /// Sets the flag: the command that was given it ends after the update or character it is in, or at once if its
+    /// turn has not come, and resolves with what it did.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.flag.store(true, Ordering::Relaxed);

@@ -10,6 +10,7 @@
 //! | `ParameterTensor`, `ForwardResult`, `GradientResult` | [`results`] |
 //! | `EpochPlan` | [`plan`] |
 //! | `CancelFlag`, `EpochProgress`, `EpochResult` | [`epoch`] |
+//! | `Generation`, `GenerationOptions`, `GenerationPiece` | [`generation`] |
 //! | `encodeModel`, `decodeModel`, `ModelContents` | [`model_file`] |
 //! | `cudaReport`, `CudaReport`, `CudaStage`, `CudaDevice`, `GpuFacts` | [`device`] |
 //! | `cpuFeatures`, `cpuPath`, `availableThreads`, `version` | [`machine`] |
@@ -22,6 +23,7 @@ pub mod argument;
 pub mod device;
 pub mod epoch;
 pub mod error;
+pub mod generation;
 pub mod lifetime;
 pub mod machine;
 pub mod model_file;

@@ -4,6 +4,7 @@ use crate::argument::{Argument, MAX_SAFE_INTEGER};
 use crate::device::{self, Choice, GpuFacts};
 use crate::epoch::{CancelFlag, EpochProgress, EpochResult, Report, Reporter, Run};
 use crate::error::{self, Result};
+use crate::generation::{Generation, GenerationPiece, MAX_PIECE, Writing};
 use crate::lifetime;
 use crate::options::{Checked, NetworkOptions};
 use crate::plan::EpochPlan;
@@ -172,6 +173,30 @@ impl Network {
         })
     }
 
+    /// Writes the next `count` characters, 1 to 65536, of every text of `generation`. The carried state is not touched.
+    /// `cancel` ends it between two characters.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "generation: Generation, count: number, cancel?: CancelFlag | undefined | null"
+    )]
+    pub fn generate<'env>(
+        &self,
+        env: &'env Env,
+        generation: Either<&Generation, Argument>,
+        count: Argument,
+        cancel: CancelArgument<'_>,
+    ) -> Result<PromiseRaw<'env, GenerationPiece>> {
+        promise(env, &self.worker, || {
+            let texts = match generation {
+                Either::A(generation) => generation.share(),
+                Either::B(other) => return Err(other.refused("generation", "a Generation")),
+            };
+            let count = count.whole("count", 1, MAX_PIECE)? as usize;
+            let writing = Writing { texts, count, cancel: flag(cancel)? };
+            Ok(move |backend: &mut dyn Backend, closing: &AtomicBool| writing.run(backend, closing))
+        })
+    }
+
     /// Loss and gradient of the plan's first update, from the carried state; changes nothing. The plan's
     /// learning rates may be empty.
     #[napi(catch_unwind, ts_args_type = "plan: EpochPlan")]
@@ -311,11 +336,7 @@ impl Network {
     ) -> Result<PromiseRaw<'env, EpochResult>> {
         promise(env, &self.worker, || {
             let part = plan.check(&self.sizes, training)?;
-            let cancel = match cancel {
-                Some(Either::B(other)) => return Err(other.refused("cancel", "a CancelFlag")),
-                Some(Either::A(flag)) => Some(flag.share()),
-                None => None,
-            };
+            let cancel = flag(cancel)?;
             let reporter = match on_progress {
                 Some(Either::B(other)) => return Err(other.refused("onProgress", "a function")),
                 Some(Either::A(function)) => Some(Reporter::new(&function).map_err(error::internal)?),
@@ -326,6 +347,15 @@ impl Network {
                 run.run(backend, closing)
             })
         })
+    }
+}
+
+/// The flag of a command that was given one.
+fn flag(cancel: CancelArgument<'_>) -> Result<Option<Arc<AtomicBool>>> {
+    match cancel {
+        Some(Either::B(other)) => Err(other.refused("cancel", "a CancelFlag")),
+        Some(Either::A(flag)) => Ok(Some(flag.share())),
+        None => Ok(None),
     }
 }
 

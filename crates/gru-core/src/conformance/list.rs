@@ -15,6 +15,7 @@ macro_rules! conformance_cases {
             the_same_run_gives_the_same_bits
             evaluation_equals_the_oracle
             forward_equals_the_oracle
+            text_equals_the_oracle_and_lanes_together_lanes_alone
             a_vocabulary_of_one_changes_nothing
             a_cancelled_run_has_applied_what_it_reported
             what_is_not_finite_is_never_applied

@@ -1,4 +1,4 @@
-//! Shows that an update allocates nothing: the tests' global allocator counts what the threads of one network
+//! Shows that neither an update nor a step of writing allocates anything: the tests' global allocator counts what the threads of one network
 //! allocate.
 
 use super::CpuBackend;
@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn an_update_allocates_nothing() {
+fn neither_an_update_nor_a_step_allocates_anything() {
     let sizes = Sizes { vocab_size: 61, hidden_size: 40, batch_size: 20, num_steps: 9, candidate_bias: true };
     let mut backend = CpuBackend::new(sizes, 2).unwrap();
     backend.set_parameters(&initial_parameters(&sizes, 1, 0.1)).unwrap();
@@ -65,6 +65,16 @@ fn an_update_allocates_nothing() {
         })
         .unwrap();
     assert_eq!(counts[0], counts[49], "allocations by update: {counts:?}");
+    for lanes in [1, 9] {
+        let ids = vec![3; lanes];
+        let (mut states, mut logits) = (vec![0.0; lanes * 40], vec![0.0; lanes * 61]);
+        backend.run_step(&ids, &mut states, &mut logits).unwrap();
+        let before = COUNT.load(Ordering::Relaxed);
+        for _ in 0..5 {
+            backend.run_step(&ids, &mut states, &mut logits).unwrap();
+        }
+        assert_eq!(COUNT.load(Ordering::Relaxed), before, "a step of {lanes}");
+    }
     let before = COUNT.load(Ordering::Relaxed);
     backend.workers.each(2, |_| {
         drop(std::hint::black_box(Box::new(0u8)));

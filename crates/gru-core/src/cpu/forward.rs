@@ -9,7 +9,7 @@ use super::parts::Part;
 use super::tensors::{Padded, Tensors};
 use super::workers::Pieces;
 use super::{CpuBackend, each_step, share, vectorised};
-use crate::backend::{Error, Forward, Plan};
+use crate::backend::{Error, Plan};
 use crate::sizes::Sizes;
 use std::ops::Range;
 
@@ -164,7 +164,8 @@ impl CpuBackend {
             // SAFETY: one thread.
             unsafe { pair_columns(path, (h, 0..hidden / LINE), 0..lanes, (operands.h, 0)) };
         }
-        let recurrence = Recurrence { path, parameters, operands, h, gates, lanes };
+        let recurrence =
+            Recurrence { path, parameters, factors: (operands.h, operands.w_h), h, gates, lanes };
         each_step(workers, 0..plan.num_steps, (lanes, hidden / LINE), |step, own, units| {
             let ids = &batch.ids[step * lanes..][own.clone()];
             // SAFETY: each task runs lanes and units of its own.
@@ -190,40 +191,6 @@ impl CpuBackend {
         });
         activations.loss[..rows].iter().sum()
     }
-
-    /// One lane over `ids` from `state`, outside of any batch.
-    pub(super) fn forward_lane(&self, ids: &[u32], state: &[f32]) -> Forward {
-        let Padded { hidden, vocab } = self.padded;
-        let (path, parameters, vocab_size) = (self.path.f32_path(), &self.parameters, self.sizes.vocab_size);
-        let (mut before, mut after) = (vec![0.0; hidden], vec![0.0; hidden]);
-        before[..state.len()].copy_from_slice(state);
-        let (mut gates, mut row) = (vec![0.0; 4 * hidden], vec![0.0; vocab]);
-        let mut logits = Vec::with_capacity(ids.len() * vocab_size);
-        for id in ids {
-            gates.fill(0.0);
-            path.row(&mut gates[..3 * hidden], &before, LINE, parameters.w_h.elements());
-            let (rz, qn) = gates.split_at_mut(2 * hidden);
-            let ((r, z), (q, n)) = (rz.split_at_mut(hidden), qn.split_at_mut(hidden));
-            for unit in 0..hidden / LINE {
-                let own = unit * LINE..(unit + 1) * LINE;
-                let lines = GateLines {
-                    parameters,
-                    unit,
-                    ids: std::slice::from_ref(id),
-                    gates: [&mut *r, &mut *z, &mut *q, &mut *n].map(|gate| &mut gate[own.clone()]),
-                    before: &before[own.clone()],
-                    after: &mut after[own.clone()],
-                };
-                run(path, lines);
-            }
-            row.copy_from_slice(&parameters.b_y);
-            path.row(&mut row, &after, LINE, parameters.w_y.elements());
-            logits.extend_from_slice(&row[..vocab_size]);
-            std::mem::swap(&mut before, &mut after);
-        }
-        before.truncate(state.len());
-        Forward { logits, state: before }
-    }
 }
 
 /// The matrices that the products of the forward pass read, of f32 or of pairs of bf16.
@@ -243,16 +210,17 @@ struct Operands<'a> {
 
 /// Which lanes take part in the recurrence, and where its matrices are.
 #[derive(Clone, Copy)]
-struct Recurrence<'a> {
-    path: Path,
-    parameters: &'a Tensors,
-    operands: Operands<'a>,
+pub(super) struct Recurrence<'a> {
+    pub path: Path,
+    pub parameters: &'a Tensors,
+    /// What the products read: `h` and W_h, or pairs of bf16 of them.
+    pub factors: (Shared<'a>, &'a Panels),
     /// `[R + lanes, hidden]`
-    h: Shared<'a>,
+    pub h: Shared<'a>,
     /// `[R, 4 * hidden]`
-    gates: Shared<'a>,
+    pub gates: Shared<'a>,
     /// Lanes of the batch.
-    lanes: usize,
+    pub lanes: usize,
 }
 
 impl Recurrence<'_> {
@@ -260,8 +228,8 @@ impl Recurrence<'_> {
     ///
     /// # Safety
     /// Nobody else touches these units of these lanes, or writes the lanes' states before the step.
-    unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
-        let Self { path, parameters, operands, h, gates, lanes } = *self;
+    pub unsafe fn step(&self, step: usize, own: Range<usize>, some: Range<usize>, ids: &[u32]) {
+        let Self { path, parameters, factors: (states, w_h), h, gates, lanes } = *self;
         let units = parameters.b_q.len() / LINE;
         let before = step * lanes + own.start..step * lanes + own.end;
         let after = before.start + lanes..before.end + lanes;
@@ -275,7 +243,7 @@ impl Recurrence<'_> {
                         prefetch(&raw const parameters.w_x[(id as usize * 3 * units + panel) * LINE]);
                     }
                     let to = (panel..panel + 1, before.clone());
-                    gates.product(path, to, Some(&ZEROS), (operands.h, 0), operands.w_h);
+                    gates.product(path, to, Some(&ZEROS), (states, 0), w_h);
                 }
                 let lines = GateLines {
                     parameters,
@@ -290,7 +258,7 @@ impl Recurrence<'_> {
         }
         if path.is_bf16() {
             // SAFETY: as above.
-            unsafe { pair_columns(path, (h, some.clone()), after, (operands.h, some.start)) };
+            unsafe { pair_columns(path, (h, some.clone()), after, (states, some.start)) };
         }
     }
 }
@@ -347,15 +315,15 @@ impl Output<'_> {
 }
 
 /// One panel of units of some rows of one step.
-struct GateLines<'a> {
-    parameters: &'a Tensors,
-    unit: usize,
+pub(super) struct GateLines<'a> {
+    pub parameters: &'a Tensors,
+    pub unit: usize,
     /// Character of each row.
-    ids: &'a [u32],
+    pub ids: &'a [u32],
     /// `h W_h` of r, z and q, which become r, z, q, n.
-    gates: [&'a mut [f32]; 4],
-    before: &'a [f32],
-    after: &'a mut [f32],
+    pub gates: [&'a mut [f32]; 4],
+    pub before: &'a [f32],
+    pub after: &'a mut [f32],
 }
 
 impl Loop for GateLines<'_> {

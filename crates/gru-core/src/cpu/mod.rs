@@ -16,7 +16,8 @@
 //! depend neither on the number of threads nor on which thread takes which task; how work is cut may depend on them.
 //! Vocabulary and hidden units are padded to `LINE`: padded weights are zero (and stay zero, as their
 //! gradients are), padded `b_y` is -1e30, which the softmax turns into a probability of exactly 0.
-//! Nothing is allocated after [`CpuBackend::new`].
+//! Updates allocate nothing after [`CpuBackend::new`]; nor do steps outside of any batch (`step.rs`), after the first
+//! of so many lanes.
 
 #[cfg(test)]
 mod allocation_tests;
@@ -28,6 +29,7 @@ pub mod kernel;
 mod loss;
 pub mod memory;
 pub mod parts;
+mod step;
 mod tensors;
 mod turn;
 mod workers;
@@ -40,6 +42,7 @@ use kernel::Path;
 use memory::{LINE, Panels};
 use parts::Parts;
 use std::ops::Range;
+use step::Stepping;
 use tensors::{Padded, Tensors, copy_rows};
 use turn::Cores;
 use workers::Workers;
@@ -105,6 +108,8 @@ pub struct CpuBackend {
     /// Operands in bf16, on a path that multiplies those.
     pairs: Option<Pairs>,
     activations: Activations,
+    /// What a step outside of any batch needs.
+    stepping: Stepping,
     batch: Batch,
     /// Gradient of the last update, unclipped.
     gradient: Tensors,
@@ -160,6 +165,7 @@ impl CpuBackend {
             stale: true,
             pairs: path.is_bf16().then(|| Pairs::zeros(&sizes, padded)).transpose()?,
             activations: Activations::zeros(&sizes, padded)?,
+            stepping: Stepping::zeros(1, padded)?,
             batch: Batch::new(&sizes),
             gradient: Tensors::zeros(rows, padded)?,
             squares: vec![0.0; backward::most_tasks(rows, padded)],
@@ -288,11 +294,16 @@ impl Backend for CpuBackend {
     }
 
     fn run_forward(&mut self, ids: &[u32], state: &[f32]) -> Result<Forward, Error> {
-        Ok(self.forward_lane(ids, state))
+        self.forward_lane(ids, state)
+    }
+
+    fn run_step(&mut self, ids: &[u32], states: &mut [f32], logits: &mut [f32]) -> Result<(), Error> {
+        self.step(ids, states, logits)
     }
 
     fn poison_scratch(&mut self) -> Result<(), Error> {
         self.activations.poison();
+        self.stepping.poison();
         for elements in self.gradient.all_mut() {
             elements.fill(f32::NAN);
         }
