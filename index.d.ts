@@ -71,6 +71,14 @@ export declare class Network {
   parameters(): Promise<Float32Array>
   /** Replaces all parameters, laid out as `parameterTensors` says, `[parameterCount]`, all finite. */
   setParameters(parameters: Float32Array): Promise<void>
+  /**
+   * Writes the parameters as a model file to `path`, where nothing may be yet; with `withState` also the carried
+   * state, which makes it a trainer file. The bytes are those of `encodeModel`; they are not flushed to the disk.
+   *
+   * Where the system refuses, it rejects with the system's code, such as `ENOSPC`, as Node's own file functions
+   * do; a file that was begun stays.
+   */
+  writeModel(path: string, metadata: string, withState: boolean): Promise<void>
   /** A copy of the carried hidden state, `[batchSize, hiddenSize]` row-major. */
   state(): Promise<Float32Array>
   /** Replaces the carried hidden state, `[batchSize, hiddenSize]` row-major, all finite. */

@@ -76,6 +76,9 @@ describe('wrong arguments', () => {
       (n) => new Network({ ...SIZES, threads: n.threads }).trainEpoch(plan),
       'expected a corpus, received none',
     ],
+    [(n) => n.writeModel(5 as never, '', true), 'expected a string as path, received 5'],
+    [(n) => n.writeModel('', undefined as never, true), 'expected a string as metadata, received undefined'],
+    [(n) => n.writeModel('', '', 1 as never), 'expected a boolean as withState, received 1'],
     [(n) => n.trainEpoch(5 as never), 'expected an Int32Array as starts, received undefined'],
     [(n) => n.trainEpoch({ ...plan, starts: new Float64Array(5) as never }), 'another typed array (Float64)'],
     [

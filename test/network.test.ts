@@ -1,8 +1,18 @@
 /** The native class through the built addon, method by method. The arithmetic itself is tested in gru-core. */
 
-import { describe, expect, it } from 'vitest';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CancelFlag, Network, native } from '../src/native.js';
 import { CORPUS_LENGTH, failure, SIZES, someIds, someNetwork, somePlan } from './network-fixture.js';
+
+/** An empty folder, removed when the test ends. */
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'gru-native-network-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
 
 const sum = (numbers: Float64Array) => numbers.reduce((total, number) => total + number, 0);
 
@@ -202,6 +212,53 @@ describe('model files', () => {
     expect(native.encodeModel(model)).toEqual(bytes);
     const trainer = { ...model, state: new Float32Array(38).fill(0.25) };
     expect(native.decodeModel(Buffer.from(native.encodeModel(trainer)))).toEqual(trainer);
+  });
+
+  it.each([false, true])('are written by a network too, byte for byte, b_q %s', async (candidateBias) => {
+    const network = await someNetwork({ candidateBias });
+    await network.trainEpoch(somePlan(2));
+    const path = join(folder(), '名 model');
+    const { vocabSize, hiddenSize } = SIZES;
+    const written = {
+      ...{ vocabSize, hiddenSize, candidateBias, metadata: model.metadata },
+      parameters: await network.parameters(),
+    };
+    await network.writeModel(path, model.metadata, false);
+    expect(readFileSync(path).equals(native.encodeModel(written))).toBe(true);
+    await network.writeModel(`${path}2`, model.metadata, true);
+    const trainer = native.encodeModel({ ...written, state: await network.state() });
+    expect(readFileSync(`${path}2`).equals(trainer)).toBe(true);
+    // What is queued meanwhile comes after: parameters and state are those of one moment.
+    const zeros = new Float32Array(network.parameterCount);
+    const writing = network.writeModel(`${path}3`, model.metadata, true);
+    await Promise.all([writing, network.trainEpoch(somePlan(3)), network.setParameters(zeros)]);
+    expect(readFileSync(`${path}3`).equals(trainer)).toBe(true);
+    network.dispose();
+    await expect(network.writeModel(`${path}4`, '', true)).rejects.toMatchObject({ code: 'GRU_DISPOSED' });
+    expect(existsSync(`${path}4`)).toBe(false);
+  });
+
+  it('are written only where nothing is, and the system says what else is wrong', async () => {
+    const network = await someNetwork();
+    const path = folder();
+    writeFileSync(join(path, 'file'), 'as it was');
+    for (const [name, code] of [
+      ['file', 'EEXIST'],
+      ['.', 'EEXIST'],
+      ['none/file', 'ENOENT'],
+      ['file/file', 'ENOTDIR'],
+      ['x'.repeat(300), 'ENAMETOOLONG'],
+      ['a\0b', 'EINVAL'],
+    ] as const) {
+      const writing = network.writeModel(join(path, name), '', false);
+      await expect(writing, name).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(`^${code}: `),
+      });
+    }
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('as it was');
+    expect(readdirSync(path)).toEqual(['file']);
+    await network.writeModel(join(path, 'new'), '', false); // it still can
   });
 
   it('are refused when damaged', () => {

@@ -15,12 +15,14 @@
 //! several keys would come out in another order every time, and equal models would differ in bytes.
 //!
 //! Bytes that come in are hostile until checked: sizes and offsets by the safetensors crate, names, shapes,
-//! types and finite values here. Memory taken is a small multiple of the input.
+//! types and finite values here. Memory taken is a small multiple of the input. Writing is `writer.rs`.
 
 use crate::{Layout, Sizes};
-use safetensors::tensor::{Dtype, SafeTensors, View};
-use std::borrow::Cow;
-use std::collections::HashMap;
+use safetensors::tensor::{Dtype, SafeTensors};
+
+mod writer;
+
+pub use writer::WriteError;
 
 /// The only key of `__metadata__`.
 const METADATA_KEY: &str = "gru-native";
@@ -69,54 +71,6 @@ pub struct ModelFile {
     pub metadata: String,
 }
 
-/// A tensor on its way into a file.
-struct FileTensor<'a> {
-    /// In the file.
-    shape: Vec<usize>,
-    values: &'a [f32],
-    /// Rows of `values` as they lie here, where the file has them transposed.
-    transposed_rows: Option<usize>,
-}
-
-impl<'a> FileTensor<'a> {
-    fn vector(values: &'a [f32]) -> Self {
-        Self { shape: vec![values.len()], values, transposed_rows: None }
-    }
-
-    fn transposed(values: &'a [f32], rows: usize) -> Self {
-        Self { shape: vec![values.len() / rows, rows], values, transposed_rows: Some(rows) }
-    }
-}
-
-impl View for FileTensor<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = Vec::with_capacity(self.data_len());
-        match self.transposed_rows {
-            None => bytes.extend(self.values.iter().flat_map(|value| value.to_le_bytes())),
-            Some(rows) => {
-                let columns = self.values.len() / rows;
-                for column in 0..columns {
-                    let values = self.values[column..].iter().step_by(columns);
-                    bytes.extend(values.flat_map(|value| value.to_le_bytes()));
-                }
-            }
-        }
-        Cow::Owned(bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        size_of_val(self.values)
-    }
-}
-
 impl ModelFile {
     /// The layout of `parameters`.
     fn layout(&self) -> Layout {
@@ -127,42 +81,6 @@ impl ModelFile {
             num_steps: 1,
             candidate_bias: self.candidate_bias,
         })
-    }
-
-    /// The bytes of a file. Equal contents give equal bytes.
-    ///
-    /// # Errors
-    /// [`ModelFileError::Tensor`] when a length does not fit the sizes.
-    pub fn encode(&self) -> Result<Vec<u8>, ModelFileError> {
-        let (vocab, hidden) = (self.vocab_size, self.hidden_size);
-        check_sizes(vocab, hidden)?;
-        let layout = self.layout();
-        check(self.parameters.len() == layout.len(), || {
-            (format!("{} parameters", layout.len()), self.parameters.len().to_string())
-        })?;
-        check(self.state.len().is_multiple_of(hidden), || {
-            (format!("a state of rows of {hidden}"), self.state.len().to_string())
-        })?;
-        let [w_x, w_h, b, b_q, w_y, b_y] = layout.split(&self.parameters);
-        let mut bias_hh = vec![0.0; 2 * hidden];
-        bias_hh.extend_from_slice(b_q);
-        bias_hh.resize(3 * hidden, 0.0);
-        // Each tensor is put into PyTorch's layout when its turn to be written has come, one at a time.
-        let mut tensors = vec![
-            ("gru.weight_ih_l0", FileTensor::transposed(w_x, vocab)),
-            ("gru.weight_hh_l0", FileTensor::transposed(w_h, hidden)),
-            ("gru.bias_ih_l0", FileTensor::vector(b)),
-            ("gru.bias_hh_l0", FileTensor::vector(&bias_hh)),
-            ("output.weight", FileTensor::transposed(w_y, hidden)),
-            ("output.bias", FileTensor::vector(b_y)),
-        ];
-        if !self.state.is_empty() {
-            let shape = vec![self.state.len() / hidden, hidden];
-            tensors.push((STATE, FileTensor { shape, values: &self.state, transposed_rows: None }));
-        }
-        let metadata = (!self.metadata.is_empty())
-            .then(|| HashMap::from([(METADATA_KEY.to_string(), self.metadata.clone())]));
-        safetensors::serialize(tensors, metadata).map_err(not_safetensors)
     }
 
     /// Reads a file's bytes, made by this package or saved from PyTorch modules named `gru` and `output`.
@@ -278,7 +196,8 @@ fn not_safetensors(error: safetensors::SafeTensorError) -> ModelFileError {
 mod tests {
     use super::*;
 
-    fn example(candidate_bias: bool) -> ModelFile {
+    /// A small file with a state.
+    pub fn example(candidate_bias: bool) -> ModelFile {
         let (vocab_size, hidden_size) = (5, 3);
         let mut file = ModelFile {
             vocab_size,

@@ -1,8 +1,9 @@
 //! Errors as JavaScript sees them: an `Error` whose `code` is one of ours (src/errors.ts lists them all).
 
 use crate::worker::WorkError;
-use gru_core::model_file::ModelFileError;
+use gru_core::model_file::{ModelFileError, WriteError};
 use napi::Status;
+use std::io::{self, ErrorKind};
 
 /// The codes that come from the addon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Code {
     Disposed,
     /// A bug, or a system that gives no threads.
     Internal,
+    /// The system refused to write a file: the code that Node's own file functions give.
+    System(&'static str),
 }
 
 impl AsRef<str> for Code {
@@ -33,6 +36,7 @@ impl AsRef<str> for Code {
             Self::OutOfMemory => "GRU_OUT_OF_MEMORY",
             Self::Disposed => "GRU_DISPOSED",
             Self::Internal => "GRU_INTERNAL",
+            Self::System(code) => code,
         }
     }
 }
@@ -110,6 +114,44 @@ pub fn sentence(words: &str) -> String {
 /// Bytes that are not a model.
 pub fn model(error: &ModelFileError) -> Failure {
     Failure::new(Code::Model, error.to_string())
+}
+
+/// A model file that could not be written.
+pub fn write(error: &WriteError) -> Failure {
+    match error {
+        WriteError::Contents(error) => model(error),
+        WriteError::System(error) => {
+            let code = system_code(error);
+            Failure::new(Code::System(code), format!("{code}: {error}"))
+        }
+    }
+}
+
+/// The code under which Node knows an error of the file system; `UNKNOWN` for rare ones, as in Node.
+fn system_code(error: &io::Error) -> &'static str {
+    // What kinds do not tell apart, by the numbers that all Unix systems share.
+    match error.raw_os_error() {
+        Some(1) if cfg!(unix) => return "EPERM",
+        Some(5) if cfg!(unix) => return "EIO",
+        Some(23) if cfg!(unix) => return "ENFILE",
+        Some(24) if cfg!(unix) => return "EMFILE",
+        _ => {}
+    }
+    match error.kind() {
+        ErrorKind::StorageFull => "ENOSPC",
+        ErrorKind::QuotaExceeded => "EDQUOT",
+        ErrorKind::PermissionDenied => "EACCES",
+        ErrorKind::ReadOnlyFilesystem => "EROFS",
+        ErrorKind::FileTooLarge => "EFBIG",
+        ErrorKind::AlreadyExists => "EEXIST",
+        ErrorKind::NotFound => "ENOENT",
+        ErrorKind::NotADirectory => "ENOTDIR",
+        ErrorKind::IsADirectory => "EISDIR",
+        ErrorKind::InvalidFilename => "ENAMETOOLONG",
+        ErrorKind::InvalidInput => "EINVAL",
+        ErrorKind::OutOfMemory => "ENOMEM",
+        _ => "UNKNOWN",
+    }
 }
 
 /// What a network's thread refused.

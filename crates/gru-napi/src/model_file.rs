@@ -3,12 +3,14 @@
 use crate::argument::{Argument, Fields};
 use crate::error::{self, Result};
 use crate::panics;
-use gru_core::model_file::ModelFile;
+use gru_core::model_file::{ModelFile, WriteError};
 use gru_core::sizes::MAX_ELEMENTS;
-use gru_core::{Layout, Sizes};
+use gru_core::{Backend, Error, Layout, Sizes};
 use napi::bindgen_prelude::{Float32Array, FromNapiValue, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
+use std::fs::File;
+use std::io::BufWriter;
 
 /// What a model file holds.
 #[napi(object, object_from_js = false)]
@@ -74,6 +76,30 @@ impl ContentsArgument {
             metadata: self.metadata.text("metadata")?,
         })
     }
+}
+
+/// Writes a network's parameters, and with a state its carried state, to a file that must not be there yet. What
+/// the system refuses to take is the inner error; the file is then there in part.
+///
+/// # Errors
+/// When the backend gives no parameters or state.
+pub fn write_network(
+    backend: &mut dyn Backend,
+    path: &str,
+    metadata: String,
+    with_state: bool,
+) -> Result<Result<(), WriteError>, Error> {
+    let parameters = backend.parameters()?;
+    let state = if with_state { backend.state()? } else { vec![] };
+    let &Sizes { vocab_size, hidden_size, candidate_bias, .. } = backend.sizes();
+    let contents = ModelFile { vocab_size, hidden_size, candidate_bias, parameters, state, metadata };
+    let write = || {
+        let mut file = BufWriter::with_capacity(1 << 16, File::create_new(path)?);
+        let written = contents.write_to(&mut file);
+        drop(file.into_parts()); // after an error, what lies in the buffer is not tried again
+        written
+    };
+    Ok(write())
 }
 
 /// The bytes of a model file, which PyTorch's `nn.GRU` and `nn.Linear` load as it is. Equal contents give

@@ -5,9 +5,10 @@ use crate::device::{self, Choice, GpuFacts};
 use crate::epoch::{CancelFlag, EpochProgress, EpochResult, Report, Reporter, Run};
 use crate::error::{self, Result};
 use crate::lifetime;
+use crate::model_file::write_network;
 use crate::options::{Checked, NetworkOptions};
 use crate::plan::EpochPlan;
-use crate::promise::promise;
+use crate::promise::{promise, promise_of};
 use crate::results::{ForwardResult, GradientResult, ParameterTensor};
 use crate::worker::Worker;
 use gru_core::cpu::kernel::Path;
@@ -201,6 +202,33 @@ impl Network {
             let flat = parameters.float32("parameters")?;
             Ok(move |backend: &mut dyn Backend, _: &AtomicBool| backend.set_parameters(&flat))
         })
+    }
+
+    /// Writes the parameters as a model file to `path`, where nothing may be yet; with `withState` also the carried
+    /// state, which makes it a trainer file. The bytes are those of `encodeModel`; they are not flushed to the disk.
+    ///
+    /// Where the system refuses, it rejects with the system's code, such as `ENOSPC`, as Node's own file functions
+    /// do; a file that was begun stays.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "path: string, metadata: string, withState: boolean",
+        ts_return_type = "Promise<void>"
+    )]
+    pub fn write_model<'env>(
+        &self,
+        env: &'env Env,
+        path: Argument,
+        metadata: Argument,
+        with_state: Argument,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        let prepare = || {
+            let (path, metadata) = (path.text("path")?, metadata.text("metadata")?);
+            let with_state = with_state.boolean("withState")?;
+            Ok(move |backend: &mut dyn Backend, _: &AtomicBool| {
+                write_network(backend, &path, metadata, with_state)
+            })
+        };
+        promise_of(env, &self.worker, prepare, |written| written.map_err(|error| error::write(&error)))
     }
 
     /// A copy of the carried hidden state, `[batchSize, hiddenSize]` row-major.
