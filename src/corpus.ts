@@ -77,11 +77,11 @@ export async function loadCorpus(
     signal?.throwIfAborted();
     if (isNamedCorpus(source)) {
       const { bytes } = await readNamedCorpus(source, options);
-      return assemble(source, pieces(bytes, `corpus ${source}`, false), limit);
+      return assemble(source, await pieces(bytes, `corpus ${source}`, false), limit);
     }
     if (source === '-') {
       const bytes = await readStream(stdin ?? process.stdin, 'stdin', signal);
-      return assemble('stdin', pieces(bytes, 'stdin', false), limit);
+      return assemble('stdin', await pieces(bytes, 'stdin', false), limit);
     }
     return assemble(basename(resolve(source)) || source, await readPath(source, signal), limit);
   } catch (cause) {
@@ -138,9 +138,9 @@ async function readPath(source: string, signal: AbortSignal | undefined): Promis
 }
 
 /** The texts in the bytes of one file: of an archive each of its texts, else the file itself. */
-function pieces(bytes: Uint8Array, label: string, namedZip: boolean): Piece[] {
+async function pieces(bytes: Uint8Array, label: string, namedZip: boolean): Promise<Piece[]> {
   if (!namedZip && !isZip(bytes)) return [{ label, bytes }];
-  return readZipTexts(bytes, label).map((text) => ({
+  return (await readZipTexts(bytes, label)).map((text) => ({
     label: `${label}, entry ${displayName(text.name)}`,
     bytes: text.bytes,
   }));

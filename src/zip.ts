@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
-import { Inflate } from 'fflate';
+import type { Inflate } from 'fflate';
 import { GruError } from './errors.js';
 
 /** One text of an archive, still undecoded; the bytes belong to the caller. */
@@ -86,7 +86,11 @@ export function isZip(bytes: Uint8Array): boolean {
  * @throws GruError GRU_CORPUS when it is damaged, truncated, encrypted, split, zip64, above a limit, holds a name
  * that leaves the archive, a link, a duplicate or overlapping entries, or no text.
  */
-export function readZipTexts(bytes: Uint8Array, label: string, limits: ZipLimits = ZIP_LIMITS): ZipText[] {
+export async function readZipTexts(
+  bytes: Uint8Array,
+  label: string,
+  limits: ZipLimits = ZIP_LIMITS,
+): Promise<ZipText[]> {
   const archive = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const refuse = (reason: string, hint = 'Make the archive anew with plain .txt files in it.'): never => {
     throw new GruError('GRU_CORPUS', `${label}: ${reason}`, hint);
@@ -106,13 +110,14 @@ export function readZipTexts(bytes: Uint8Array, label: string, limits: ZipLimits
   if (declared > limits.totalBytes) {
     refuse(`expected at most ${limits.totalBytes} bytes of text, received ${declared}`, 'Use fewer texts.');
   }
+  const inflater = (await import('fflate')).Inflate; // only here: loading it takes time and memory
   return texts
     .sort((a, b) => Buffer.compare(a.rawName, b.rawName))
     .map((entry) => {
       const start = starts.get(entry) as number;
       const packed = archive.subarray(start, start + entry.compressedBytes);
       const fail = (reason: string) => refuse(`entry ${displayName(entry.name)}: ${reason}`);
-      return { name: entry.name, bytes: unpack(packed, entry, limits, fail) };
+      return { name: entry.name, bytes: unpack(packed, entry, limits, inflater, fail) };
     });
 }
 
@@ -247,7 +252,13 @@ function isText(name: string): boolean {
 }
 
 /** The checked bytes of one entry, in memory of their own. */
-function unpack(packed: Buffer, entry: Entry, limits: ZipLimits, fail: Refuse): Uint8Array {
+function unpack(
+  packed: Buffer,
+  entry: Entry,
+  limits: ZipLimits,
+  inflater: typeof Inflate,
+  fail: Refuse,
+): Uint8Array {
   if (entry.encrypted) fail('expected an unencrypted file, received an encrypted one');
   const size = entry.bytes;
   if (size > limits.entryBytes) fail(`expected at most ${limits.entryBytes} bytes, received ${size}`);
@@ -258,7 +269,7 @@ function unpack(packed: Buffer, entry: Entry, limits: ZipLimits, fail: Refuse): 
     fail(`expected method 0 (stored) or 8 (deflate), received ${entry.method}`);
   }
   const out = new Uint8Array(size);
-  const length = entry.method === STORED ? copyStored(packed, out) : inflateInto(packed, out, fail);
+  const length = entry.method === STORED ? copyStored(packed, out) : inflateInto(packed, out, inflater, fail);
   if (length !== size) fail(`expected ${size} bytes, received ${length > size ? 'more' : length}`);
   const crc = crc32(out);
   if (crc !== entry.crc) fail(`expected CRC-32 ${hex(entry.crc)}, received ${hex(crc)}`);
@@ -271,10 +282,10 @@ function copyStored(packed: Buffer, out: Uint8Array): number {
 }
 
 /** Inflates into `out`, stopping at the first byte too many; returns the bytes produced, those too many included. */
-function inflateInto(packed: Buffer, out: Uint8Array, fail: Refuse): number {
+function inflateInto(packed: Buffer, out: Uint8Array, inflater: typeof Inflate, fail: Refuse): number {
   let produced = 0;
   let idle = 0;
-  const inflate = new Inflate((chunk) => {
+  const inflate = new inflater((chunk) => {
     if (produced + chunk.length <= out.length) out.set(chunk, produced);
     produced += chunk.length;
     if (chunk.length > 0) idle = 0;
