@@ -6,17 +6,21 @@ import { dirname } from 'node:path';
 import { GruError } from './errors.js';
 
 /**
- * Writes to a temporary file in the same directory, flushes it to the disk, renames it over `path`, and
+ * Has a temporary file written in the same directory, flushes it to the disk, renames it over `path`, and
  * flushes the directory.
  *
- * @throws GruError GRU_IO; `path` is then as it was
+ * @param write - makes the file of the name it gets, where nothing is yet
+ * @throws GruError GRU_IO, or what `write` threw when that has a code of ours; `path` is then as it was
  */
-export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    const file = await open(temporary, 'wx');
+    await write(temporary);
+    const file = await open(temporary, 'r+');
     try {
-      await file.writeFile(bytes);
       await file.sync();
     } finally {
       await file.close();
@@ -25,7 +29,7 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
     await syncDirectory(dirname(path));
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw ioError(path, cause);
+    throw (cause as NodeJS.ErrnoException).code?.startsWith('GRU_') ? cause : ioError(path, cause);
   }
 }
 

@@ -11,7 +11,6 @@ import { ioError, writeAtomically } from './atomic-file.js';
 import { GruError } from './errors.js';
 import { EventLog } from './event-log.js';
 import {
-  encodeFile,
   MODEL_FILE,
   type ModelContent,
   type ModelMetadata,
@@ -19,7 +18,8 @@ import {
   TRAINER_FILE,
   type TrainerRecord,
 } from './model-file.js';
-import type { Snapshot } from './trainer.js';
+import type { Network } from './native.js';
+import type { Position } from './trainer.js';
 
 /** Name of the event log in an output directory. */
 export const EVENT_LOG_FILE = 'events.ndjson';
@@ -117,23 +117,24 @@ export class CheckpointWriter {
   }
 
   /**
-   * Saves a snapshot: the trainer file, then the model file.
+   * Saves a run as it is now: the trainer file, then the model file. The network writes them itself, so that no
+   * parameters come into JavaScript's memory; it must not train meanwhile.
    *
    * @throws GruError GRU_IO; the checkpoint before is then intact
    */
   async save(
-    model: Pick<ModelContent, 'vocabSize' | 'hiddenSize' | 'candidateBias'>,
+    network: Network,
     metadata: ModelMetadata,
-    snapshot: Snapshot,
+    position: Readonly<Position>,
     source: string,
   ): Promise<void> {
-    const content = { ...model, parameters: snapshot.parameters };
-    const trainer: TrainerRecord = { source, position: snapshot.position, eventLogBytes: this.log.bytes };
-    await writeAtomically(
-      join(this.path, TRAINER_FILE),
-      encodeFile(content, { ...metadata, trainer }, snapshot.state),
-    );
-    await writeAtomically(join(this.path, MODEL_FILE), encodeFile(content, metadata));
+    const trainer: TrainerRecord = { source, position, eventLogBytes: this.log.bytes };
+    const write = (name: string, content: ModelMetadata, withState: boolean) =>
+      writeAtomically(join(this.path, name), (temporary) =>
+        network.writeModel(temporary, JSON.stringify(content), withState),
+      );
+    await write(TRAINER_FILE, { ...metadata, trainer }, true);
+    await write(MODEL_FILE, metadata, false);
   }
 }
 

@@ -36,7 +36,7 @@ export interface CorpusInfo {
 export interface TrainerRecord {
   /** The corpus as the user named it. */
   source: string;
-  position: Position;
+  position: Readonly<Position>;
   /** Length of the event log at the checkpoint, in bytes. */
   eventLogBytes: number;
 }

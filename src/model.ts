@@ -1,5 +1,6 @@
 /** A trained model: parameters, vocabulary and what is known of their origin; loads, saves, writes, evaluates. */
 
+import { writeFile } from 'node:fs/promises';
 import { writeAtomically } from './atomic-file.js';
 import { DEFAULT_CONFIG, type DeviceName } from './config.js';
 import { placeNetwork } from './device.js';
@@ -140,7 +141,8 @@ export class LanguageModel {
         'Its file can be copied as it is.',
       );
     }
-    await writeAtomically(path, encodeFile(this.#content, this.metadata));
+    const bytes = encodeFile(this.#content, this.metadata);
+    await writeAtomically(path, (temporary) => writeFile(temporary, bytes, { flag: 'wx' }));
   }
 
   /** Frees the network. Idempotent. */

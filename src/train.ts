@@ -81,8 +81,8 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
         'expected a run that has begun, received one that was not iterated yet',
       );
     }
-    const { trainer, content, config } = this.#parts;
-    const { parameters } = await trainer.snapshot();
+    const { network, content, config } = this.#parts;
+    const parameters = await network.parameters();
     const model = { ...content, parameters, state: undefined, metadata: metadataOf(this.#parts) };
     return LanguageModel.fromContent(model, { device: config.device });
   }
@@ -110,9 +110,9 @@ export function train(options: TrainOptions): TrainingRun {
 }
 
 async function save(parts: RunParts, writer: CheckpointWriter): Promise<CheckpointEvent> {
-  const snapshot = await parts.trainer.snapshot();
-  await writer.save(parts.content, metadataOf(parts), snapshot, parts.source);
-  return { type: 'checkpoint', epoch: snapshot.position.epochs, path: writer.path };
+  const { network, trainer, source } = parts;
+  await writer.save(network, metadataOf(parts), trainer.position, source);
+  return { type: 'checkpoint', epoch: trainer.position.epochs, path: writer.path };
 }
 
 function interrupted({ trainer, writer, config }: RunParts): GruError {

@@ -1,7 +1,7 @@
 /**
  * The training loop: epochs of updates, reported as typed events. It owns the position in the run and nothing
  * else: order, rates, clipping statistics and perplexity come from leaves, arithmetic from the network, and
- * whoever wants to save asks for a snapshot between two events.
+ * whoever wants to save does so between two events.
  */
 
 import { planEpoch, updatesPerEpoch } from './batches.js';
@@ -41,15 +41,6 @@ export const START: Readonly<Position> = {
   seconds: 0,
 };
 
-/** Everything that a run can go on from. */
-export interface Snapshot {
-  position: Position;
-  /** All parameters, in the network's flat order. */
-  parameters: Float32Array;
-  /** Carried hidden state, `[batchSize, hiddenSize]`. */
-  state: Float32Array;
-}
-
 /** What the loop works on. The network has the corpus loaded and its parameters set. */
 export interface TrainerInput {
   network: Network;
@@ -78,16 +69,9 @@ export class Trainer {
     return this.#position;
   }
 
-  /** What to save; to be asked for between two events. */
-  async snapshot(): Promise<Snapshot> {
-    const { network } = this.#input;
-    const [parameters, state] = await Promise.all([network.parameters(), network.state()]);
-    return { position: structuredClone(this.#position), parameters, state };
-  }
-
   /**
    * Trains what is left of the current epoch, and writes the samples if a report is due after it. When the
-   * signal aborts, it returns with the running update finished, and a snapshot goes on from there.
+   * signal aborts, it returns with the running update finished, and what is saved then goes on from there.
    *
    * @throws GruError GRU_DIVERGED when a loss or gradient is not finite; that update was not applied
    */
