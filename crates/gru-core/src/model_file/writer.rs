@@ -191,8 +191,8 @@ mod tests {
     fn contents_that_make_no_file_are_told_before_anything_is_written() {
         let mut file = example(false);
         file.state.pop();
-        let mut bytes = vec![];
+        let mut bytes: Vec<u8> = vec![];
         assert!(matches!(file.write_to(&mut bytes), Err(WriteError::Contents(_))));
-        assert_eq!(bytes, []);
+        assert!(bytes.is_empty());
     }
 }
