@@ -17,6 +17,21 @@ export declare class CancelFlag {
   get cancelled(): boolean
 }
 
+/** A file held by this process until `release`, disposal or the process's end. */
+export declare class FileLock {
+  /**
+   * Makes the file if there is none, takes the lock on it and writes `note` into it, for whoever finds it held.
+   *
+   * @throws code `GRU_OUTPUT_BUSY` when another holder has it, the message being that one's note; a code of the
+   * system, such as `EACCES`, when the file cannot be made.
+   */
+  constructor(path: string, note: string)
+  /** Whether others are kept out: false on a file system without locks. */
+  get guarded(): boolean
+  /** Gives the lock back and removes the file. Idempotent. */
+  release(): void
+}
+
 /**
  * One or several texts that are being written side by side, and all that writing goes on from: hidden states, random
  * numbers, last characters. `Network.generate` writes the next piece of all of them.

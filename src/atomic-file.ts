@@ -5,6 +5,14 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GruError } from './errors.js';
 
+/** What follows the name of the file that a temporary one is for. */
+const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
+
+/** Whether a file name is that of a temporary file, which only a writer that was killed leaves behind. */
+export function isTemporary(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
 /**
  * Has a temporary file written in the same directory, flushes it to the disk, renames it over `path`, and
  * flushes the directory.
@@ -41,6 +49,7 @@ export function ioError(path: string, cause: unknown): GruError {
     EDQUOT: 'The disk quota is used up: free some room, then go on with --resume.',
     EACCES: 'You may not write there: choose another directory with --out.',
     EPERM: 'You may not write there: choose another directory with --out.',
+    ENOENT: 'The directory was removed: restore it, or choose another one with --out.',
     EROFS: 'That file system is read-only: choose another directory with --out.',
   };
   return new GruError(

@@ -1,15 +1,16 @@
 /**
- * The output directory of a run: guards what is there, writes checkpoints, reads them back for resuming.
+ * Checkpoints of a run in its output directory: guards what is there, writes them, reads them back for resuming.
  *
  * `trainer.safetensors` holds all that resuming needs, so that no crash can mix two files; it is written
  * first, then `model.safetensors`. Both are replaced whole or not at all.
  */
 
-import { access, mkdir } from 'node:fs/promises';
+import { access, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ioError, writeAtomically } from './atomic-file.js';
+import { writeAtomically } from './atomic-file.js';
 import { GruError } from './errors.js';
 import { EventLog } from './event-log.js';
+import { KeptModels } from './kept-models.js';
 import {
   MODEL_FILE,
   type ModelContent,
@@ -19,10 +20,13 @@ import {
   type TrainerRecord,
 } from './model-file.js';
 import type { Network } from './native.js';
-import type { Position } from './trainer.js';
+import type { OutputDirectory } from './output-directory.js';
+import type { Position, Snapshot } from './position.js';
 
 /** Name of the event log in an output directory. */
 export const EVENT_LOG_FILE = 'events.ndjson';
+/** The last checkpoint that was due, beside a later one that a stop made: what a run that diverges goes back to. */
+const LAST_GOOD_FILE = 'last-good.safetensors';
 
 /** What a trainer file holds. */
 export interface ResumePoint extends ModelContent {
@@ -31,19 +35,51 @@ export interface ResumePoint extends ModelContent {
 }
 
 /**
+ * The file of the checkpoint that a run goes on from.
+ *
+ * @throws GruError GRU_MODEL when there is none in `out`
+ */
+export async function findResumePoint(out: string): Promise<string> {
+  const path = join(out, TRAINER_FILE);
+  if (await exists(path)) return path;
+  throw new GruError(
+    'GRU_MODEL',
+    `expected a checkpoint to resume from at ${path}, received nothing there`,
+    'Leave out --resume to begin a new run, or name its directory with --out.',
+  );
+}
+
+/**
  * Reads the checkpoint that a run goes on from.
  *
  * @throws GruError GRU_MODEL when there is none in `out`, or it is damaged
  */
 export async function readResumePoint(out: string): Promise<ResumePoint> {
-  const path = join(out, TRAINER_FILE);
-  if (!(await exists(path))) {
-    throw new GruError(
-      'GRU_MODEL',
-      `expected a checkpoint to resume from at ${path}, received nothing there`,
-      'Leave out --resume to begin a new run, or name its directory with --out.',
-    );
-  }
+  return readTrainerFile(await findResumePoint(out));
+}
+
+/**
+ * Reads what a resumed run goes back to if it diverges; undefined where there is nothing of the kind.
+ *
+ * @throws GruError GRU_MODEL when it is damaged, or of another run
+ */
+export async function readLastGood(out: string, resumed: ResumePoint): Promise<Snapshot | undefined> {
+  const path = join(out, LAST_GOOD_FILE);
+  if (!(await exists(path))) return undefined;
+  const { parameters, state, metadata } = await readTrainerFile(path);
+  const isSameRun =
+    parameters.length === resumed.parameters.length &&
+    state.length === resumed.state.length &&
+    metadata.corpus.sha256 === resumed.metadata.corpus.sha256;
+  if (isSameRun) return { parameters, state, position: metadata.trainer.position };
+  throw new GruError(
+    'GRU_MODEL',
+    `expected an earlier checkpoint of the same run in ${path}, received one of another`,
+    'Remove that file to go on without it.',
+  );
+}
+
+async function readTrainerFile(path: string): Promise<ResumePoint> {
   const content = await readModelFile(path);
   const { metadata, state } = content;
   const trainer = metadata?.trainer;
@@ -77,8 +113,12 @@ function isTrainerRecord({ source, position, eventLogBytes }: TrainerRecord): bo
     return false;
   }
   const { epochs, lossSums, gradientNorms, epochSeconds, perplexity, seconds } = position;
+  const { best, highEpochs, rollbacks } = position;
   return (
     isCount(epochs) &&
+    isCount(highEpochs) &&
+    isCount(rollbacks) &&
+    (best === null || (typeof best === 'object' && isCount(best.epoch) && isNumber(best.perplexity))) &&
     Array.isArray(lossSums) &&
     Array.isArray(gradientNorms) &&
     lossSums.length === gradientNorms.length &&
@@ -87,38 +127,60 @@ function isTrainerRecord({ source, position, eventLogBytes }: TrainerRecord): bo
   );
 }
 
+/** How the checkpoints of a run are written. */
+export interface WriterOptions {
+  /** Replace a model that is there; what is there stays until the first checkpoint. */
+  overwrite: boolean;
+  /** How many of the latest models are kept. */
+  keep: number;
+  /** The record to go on from. */
+  resumed?: TrainerRecord | undefined;
+}
+
 /** Writes the checkpoints of one run. */
 export class CheckpointWriter {
-  /** The directory. */
-  readonly path: string;
   readonly log: EventLog;
+  readonly #directory: OutputDirectory;
+  readonly #kept: KeptModels;
+  #closed = false;
 
-  private constructor(path: string, log: EventLog) {
-    this.path = path;
+  private constructor(directory: OutputDirectory, log: EventLog, kept: KeptModels) {
+    this.#directory = directory;
     this.log = log;
+    this.#kept = kept;
   }
 
   /**
-   * Makes the directory and checks that it may be written to, before any work is done.
+   * Checks that a directory may be written to, before any work is done. From then on it is the writer's to release.
    *
-   * @param resumed - the record to go on from
    * @throws GruError GRU_OUTPUT_EXISTS when a model is there and neither resuming nor overwriting was asked for
    */
-  static async open(path: string, overwrite: boolean, resumed?: TrainerRecord): Promise<CheckpointWriter> {
+  static async open(directory: OutputDirectory, options: WriterOptions): Promise<CheckpointWriter> {
+    const { path } = directory;
+    const { overwrite, keep, resumed } = options;
     for (const file of [TRAINER_FILE, MODEL_FILE].map((name) => join(path, name))) {
       if (resumed === undefined && !overwrite && (await exists(file))) throw outputExists(path, file);
     }
-    try {
-      await mkdir(path, { recursive: true }); // what is there stays until the first checkpoint replaces it
-    } catch (cause) {
-      throw ioError(path, cause);
-    }
-    return new CheckpointWriter(path, new EventLog(join(path, EVENT_LOG_FILE), resumed?.eventLogBytes ?? 0));
+    const log = new EventLog(join(path, EVENT_LOG_FILE), resumed?.eventLogBytes ?? 0);
+    return new CheckpointWriter(directory, log, new KeptModels(path, keep, resumed !== undefined));
+  }
+
+  /** The directory. */
+  get path(): string {
+    return this.#directory.path;
+  }
+
+  /** Closes the log and lets other runs into the directory. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.log.close();
+    this.#directory.release();
   }
 
   /**
-   * Saves a run as it is now: the trainer file, then the model file. The network writes them itself, so that no
-   * parameters come into JavaScript's memory; it must not train meanwhile.
+   * Saves a run as it is now: the trainer file, then the model file, then after whole epochs the one that is kept. The
+   * network writes them itself, so that no parameters come into JavaScript's memory; it must not train meanwhile.
    *
    * @throws GruError GRU_IO; the checkpoint before is then intact
    */
@@ -129,12 +191,24 @@ export class CheckpointWriter {
     source: string,
   ): Promise<void> {
     const trainer: TrainerRecord = { source, position, eventLogBytes: this.log.bytes };
-    const write = (name: string, content: ModelMetadata, withState: boolean) =>
-      writeAtomically(join(this.path, name), (temporary) =>
-        network.writeModel(temporary, JSON.stringify(content), withState),
-      );
-    await write(TRAINER_FILE, { ...metadata, trainer }, true);
-    await write(MODEL_FILE, metadata, false);
+    await this.log.sync();
+    const writing = (content: ModelMetadata, withState: boolean) => (temporary: string) =>
+      network.writeModel(temporary, JSON.stringify(content), withState);
+    await writeAtomically(join(this.path, TRAINER_FILE), writing({ ...metadata, trainer }, true));
+    await writeAtomically(join(this.path, MODEL_FILE), writing(metadata, false));
+    // Of whole epochs only: a file that is called after an epoch holds the model after it.
+    if (position.lossSums.length === 0) await this.#kept.save(position.epochs, writing(metadata, false));
+  }
+
+  /** Makes the checkpoint just saved the one to go back to. */
+  async markGood(): Promise<void> {
+    const from = join(this.path, TRAINER_FILE);
+    await writeAtomically(join(this.path, LAST_GOOD_FILE), (temporary) => copyFile(from, temporary));
+  }
+
+  /** Removes the one to go back to, for a run that does not. */
+  async forgetGood(): Promise<void> {
+    await rm(join(this.path, LAST_GOOD_FILE), { force: true });
   }
 }
 

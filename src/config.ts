@@ -11,6 +11,8 @@ export type Sampling = 'adjacent' | 'random';
 export type StateReset = 'auto' | 'epoch' | 'batch';
 /** `auto`, `cpu`, `cuda` or `cuda:N`. */
 export type DeviceName = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+/** What becomes of a run that diverges: it ends, or it goes back to its last good point with half the rate. */
+export type OnDivergence = 'stop' | 'rollback';
 /** Arithmetic of the products; state, gradients and master weights are always fp32. */
 export type Precision = 'fp32' | 'tf32' | 'bf16' | 'fp32-exact';
 
@@ -32,8 +34,15 @@ export interface TrainingConfig {
   maxGradNorm: number;
   /** Lanes that run side by side. */
   batchSize: number;
-  /** Epochs between reports: perplexity, samples, checkpoint. */
+  /** Epochs between reports: perplexity and samples. */
   reportEvery: number;
+  /** Epochs between checkpoints; `auto` is at every report. */
+  checkpointEvery: number | 'auto';
+  /** How many of the latest checkpoints' models are kept in `checkpoints/` of the output directory. */
+  keep: number;
+  onDivergence: OnDivergence;
+  /** How often a run may go back before it ends all the same. */
+  maxRollbacks: number;
   /** Characters written after each prefix at a report. */
   sampleLength: number;
   /** What the samples at a report begin with. */
@@ -60,6 +69,10 @@ export const DEFAULT_CONFIG: Readonly<TrainingConfig> = {
   maxGradNorm: 5,
   batchSize: 32,
   reportEvery: 20,
+  checkpointEvery: 'auto',
+  keep: 0,
+  onDivergence: 'stop',
+  maxRollbacks: 3,
   sampleLength: 100,
   prefixes: ['分开', '不分开', '战争中部队'],
   initScale: 0.01,
@@ -112,6 +125,10 @@ const RULES: { readonly [Key in keyof TrainingConfig]: Rule } = {
   maxGradNorm: positiveNumber,
   batchSize: wholeNumber(1),
   reportEvery: wholeNumber(1),
+  checkpointEvery: or('auto', wholeNumber(1)),
+  keep: wholeNumber(0),
+  onDivergence: oneOf('stop', 'rollback'),
+  maxRollbacks: wholeNumber(1, 100),
   sampleLength: wholeNumber(0),
   prefixes: {
     expected: 'a list of texts of at least one character',

@@ -7,6 +7,7 @@
 export type ErrorCode =
   | 'GRU_USAGE' // an option or argument is wrong
   | 'GRU_OUTPUT_EXISTS' // the output directory already holds a model
+  | 'GRU_OUTPUT_BUSY' // another run writes to the output directory
   | 'GRU_CORPUS' // the corpus cannot be read, decoded or used
   | 'GRU_CORPUS_TOO_SHORT' // fewer characters than one update needs
   | 'GRU_CORPUS_DOWNLOAD' // a named corpus could not be fetched or failed its hash
@@ -15,7 +16,7 @@ export type ErrorCode =
   | 'GRU_DEVICE' // the device asked for is not available
   | 'GRU_DEVICE_FAULT' // the device failed while it computed
   | 'GRU_ADDON' // the native addon cannot be loaded
-  | 'GRU_DIVERGED' // a loss or gradient is not finite
+  | 'GRU_DIVERGED' // a loss or gradient is not finite, or the loss stays above that of guessing
   | 'GRU_INTERRUPTED' // stopped on request before the end
   | 'GRU_IO' // a file cannot be written
   | 'GRU_OUT_OF_MEMORY'

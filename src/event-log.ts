@@ -1,6 +1,7 @@
 /** The event log of a run, `events.ndjson` in its output directory: a subscriber of the event stream. */
 
-import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { ioError } from './atomic-file.js';
 import { toNdjson } from './events.js';
 
@@ -41,6 +42,19 @@ export class EventLog {
       throw ioError(this.#path, cause);
     }
     this.#bytes += line.length;
+  }
+
+  /**
+   * Waits until what was appended is on the disk, so that a checkpoint never counts on more of it than is there.
+   *
+   * @throws GruError GRU_IO
+   */
+  async sync(): Promise<void> {
+    try {
+      await promisify(fsync)(this.#file);
+    } catch (cause) {
+      throw ioError(this.#path, cause);
+    }
   }
 
   close(): void {

@@ -96,9 +96,31 @@ export interface SampleEvent {
 /** After a checkpoint was written. */
 export interface CheckpointEvent {
   type: 'checkpoint';
+  /** Epochs completed. */
   epoch: number;
+  /** Updates done of the epoch after them. */
+  updates: number;
   /** Directory that holds it. */
   path: string;
+}
+
+/** A run that had diverged went back to its last good point and goes on from there with half the learning rate. */
+export interface RollbackEvent {
+  type: 'rollback';
+  /** Epochs completed at the point gone back to. */
+  epoch: number;
+  /** How often the run has gone back. */
+  rollbacks: number;
+  /** From now on. */
+  learningRate: number;
+  /** What had happened. */
+  reason: string;
+}
+
+/** The epoch with the lowest perplexity so far. */
+export interface BestEpoch {
+  epoch: number;
+  perplexity: number;
 }
 
 /** The last event of a run that reached its end. */
@@ -107,6 +129,8 @@ export interface EndEvent {
   epochs: number;
   /** Of the last epoch; null when none was trained. */
   perplexity: number | null;
+  /** The best of all epochs; null when none was trained. */
+  best: BestEpoch | null;
   seconds: number;
   /** Directory of the saved model; null when the run was not to save one. */
   path: string | null;
@@ -121,7 +145,14 @@ export interface ErrorEvent {
 }
 
 /** Everything that a training run yields. */
-export type TrainEvent = StartEvent | ProgressEvent | EpochEvent | SampleEvent | CheckpointEvent | EndEvent;
+export type TrainEvent =
+  | StartEvent
+  | ProgressEvent
+  | EpochEvent
+  | SampleEvent
+  | CheckpointEvent
+  | RollbackEvent
+  | EndEvent;
 
 /** Version of the NDJSON form, the `v` of every line. */
 export const EVENT_VERSION = 1;

@@ -3,6 +3,7 @@
 export {
   DEFAULT_CONFIG,
   type DeviceName,
+  type OnDivergence,
   type Precision,
   type Sampling,
   type StateReset,
@@ -12,12 +13,14 @@ export { type Corpus, corpusFromText, type LoadCorpusOptions, loadCorpus } from 
 export { type ErrorCode, GruError } from './errors.js';
 export type { EvaluateOptions, Evaluation, EvaluationProgress } from './evaluation.js';
 export type {
+  BestEpoch,
   CheckpointEvent,
   EndEvent,
   EpochEvent,
   ErrorEvent,
   Gpu,
   ProgressEvent,
+  RollbackEvent,
   SampleEvent,
   StartEvent,
   TrainEvent,

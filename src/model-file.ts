@@ -9,7 +9,7 @@ import { resolveConfig, type TrainingConfig } from './config.js';
 import { GruError } from './errors.js';
 import { native } from './native.js';
 import { packageVersion } from './package-version.js';
-import type { Position } from './trainer.js';
+import type { Position } from './position.js';
 import { Vocabulary } from './vocabulary.js';
 
 /** File names inside an output directory. */

@@ -81,5 +81,7 @@ export const Network: typeof Binding.Network = native.Network;
 export type Network = Binding.Network;
 export const CancelFlag: typeof Binding.CancelFlag = native.CancelFlag;
 export type CancelFlag = Binding.CancelFlag;
+export const FileLock: typeof Binding.FileLock = native.FileLock;
+export type FileLock = Binding.FileLock;
 export const Generation: typeof Binding.Generation = native.Generation;
 export type Generation = Binding.Generation;

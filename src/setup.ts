@@ -5,7 +5,13 @@
  */
 
 import { updatesPerEpoch } from './batches.js';
-import { CheckpointWriter, type ResumePoint, readResumePoint } from './checkpoint.js';
+import {
+  CheckpointWriter,
+  findResumePoint,
+  type ResumePoint,
+  readLastGood,
+  readResumePoint,
+} from './checkpoint.js';
 import { CONFIG_KEYS, resolveConfig, type TrainingConfig } from './config.js';
 import type { Corpus } from './corpus.js';
 import { placeNetwork } from './device.js';
@@ -19,6 +25,8 @@ import {
   readModelFile,
 } from './model-file.js';
 import type { Network } from './native.js';
+import { OutputDirectory } from './output-directory.js';
+import { isCheckpointDue, type Snapshot } from './position.js';
 import { Trainer } from './trainer.js';
 import { Vocabulary } from './vocabulary.js';
 
@@ -45,6 +53,10 @@ export interface TrainOptions extends Partial<TrainingConfig> {
 export const RESUMABLE: readonly (keyof TrainingConfig)[] = [
   'epochs',
   'reportEvery',
+  'checkpointEvery',
+  'keep',
+  'onDivergence',
+  'maxRollbacks',
   'sampleLength',
   'prefixes',
   'device',
@@ -62,6 +74,8 @@ export interface RunParts {
   network: Network;
   trainer: Trainer;
   writer: CheckpointWriter | undefined;
+  /** What a resumed run goes back to if it diverges, where that is not the point it goes on from. */
+  lastGood: Snapshot | undefined;
   start: StartEvent;
 }
 
@@ -71,10 +85,25 @@ export interface RunParts {
  * @throws GruError for anything that is wrong with options, corpus, device, checkpoint or output directory
  */
 export async function prepareRun(options: TrainOptions): Promise<RunParts> {
+  resolveConfig(givenConfig(options)); // what is out of range is said before anything is read
+  if (!options.resume) return assemble(options);
+  const out = outOf(options);
+  await findResumePoint(out);
+  // Held before it is read: what is gone on from is then the last word of whoever wrote there before.
+  const directory = await OutputDirectory.open(out);
+  try {
+    return await assemble(options, directory);
+  } catch (thrown) {
+    directory.release();
+    throw thrown;
+  }
+}
+
+/** @param held - the output directory, when resuming */
+async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<RunParts> {
   const { corpus, out, overwrite = false, source = corpus.name } = options;
   const given = givenConfig(options);
-  resolveConfig(given); // what is out of range is said before anything is read
-  const resumed = options.resume ? await readResumePoint(outOf(options)) : undefined;
+  const resumed = held === undefined ? undefined : await readResumePoint(held.path);
   const initial =
     resumed ?? (options.initFrom === undefined ? undefined : await readModelFile(options.initFrom));
   if (resumed !== undefined) checkResumed(resumed, given, options);
@@ -107,6 +136,14 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   }
   for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix "${prefix}"`);
   const position = resumed?.metadata.trainer.position;
+  const goesBack = config.onDivergence === 'rollback';
+  const lastGood =
+    resumed === undefined ||
+    held === undefined ||
+    !goesBack ||
+    isCheckpointDue(config, resumed.metadata.trainer.position)
+      ? undefined
+      : await readLastGood(held.path, resumed);
   if (position !== undefined && position.epochs >= config.epochs) {
     notices.push(`${position.epochs} epochs are done already, and --epochs, the total, is ${config.epochs}`);
   }
@@ -135,10 +172,17 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   });
   const { network } = placed;
   notices.push(...placed.notices);
+  let directory = held;
   let writer: CheckpointWriter | undefined;
   try {
-    if (out !== undefined) writer = await CheckpointWriter.open(out, overwrite, resumed?.metadata.trainer);
+    if (out !== undefined) {
+      directory ??= await OutputDirectory.open(out);
+      const record = resumed?.metadata.trainer;
+      writer = await CheckpointWriter.open(directory, { overwrite, keep: config.keep, resumed: record });
+      if (!directory.guarded) notices.push(`${out} has no locks: let no other run write there meanwhile`);
+    }
   } catch (thrown) {
+    directory?.release();
     network.dispose();
     throw thrown;
   }
@@ -164,7 +208,8 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     epochsDone: trainer.position.epochs,
     notices,
   };
-  return { config, corpus: { name, characters, sha256 }, source, content, network, trainer, writer, start };
+  const used = { name, characters, sha256 };
+  return { config, corpus: used, source, content, network, trainer, writer, lastGood, start };
 }
 
 /** What is saved with the model of a run as it is now. */
@@ -227,7 +272,7 @@ function differs(what: string, expected: unknown, received: unknown): GruError {
   return new GruError(
     'GRU_USAGE',
     `expected ${what}, ${String(expected)}, received ${String(received)}`,
-    'Leave that option out, or begin a new run.',
+    'Leave that option out, or begin a new run from the weights: --init-from MODEL with another --out.',
   );
 }
 

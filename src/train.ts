@@ -5,9 +5,9 @@
 
 import type { CheckpointWriter } from './checkpoint.js';
 import { GruError, toGruError } from './errors.js';
-import type { CheckpointEvent, TrainEvent } from './events.js';
+import type { CheckpointEvent, RollbackEvent, TrainEvent } from './events.js';
 import { LanguageModel } from './model.js';
-import { reportsAfter } from './schedule.js';
+import { isCheckpointDue, type Snapshot } from './position.js';
 import { metadataOf, prepareRun, type RunParts, type TrainOptions } from './setup.js';
 
 /** A run: iterate it once for its events, then ask it for the model. */
@@ -15,13 +15,21 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
   /** Given up once the run is put together, so that the corpus's text can be freed. */
   #options: TrainOptions | undefined;
   #parts: RunParts | undefined;
+  /** Whether a checkpoint was asked for that is not written yet. */
+  #saveAsked = false;
+  #disposed = false;
+  /** What a run that diverges goes back to, if it is to. */
+  #lastGood: Snapshot | undefined;
+  /** The checkpoint that is there, of this process or of the run that it goes on with. */
+  #checkpoint: CheckpointEvent | undefined;
 
   constructor(options: TrainOptions) {
     this.#options = options;
   }
 
   /**
-   * The events, in order: start; for every epoch progress and epoch; at reports sample and checkpoint; end.
+   * The events, in order: start; for every epoch progress and epoch; at reports sample, and checkpoint when one is
+   * due; end. Whoever leaves the iteration early stops the run; what it did is saved if there is an output directory.
    *
    * @throws GruError among others GRU_DIVERGED, and GRU_INTERRUPTED when the signal stopped the run
    */
@@ -34,16 +42,15 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
     this.#options = undefined;
     try {
       this.#parts = await preparing;
-      yield* this.#runEpochs(this.#parts, resume === true, signal);
+      if (resume) this.#checkpoint = checkpointOf(this.#parts);
+      yield* this.#runEpochs(this.#parts, signal);
     } catch (thrown) {
       throw toGruError(thrown);
     }
   }
 
-  /** @param saved - whether the run, as it is now, is saved already */
   async *#runEpochs(
     parts: RunParts,
-    saved: boolean,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainEvent, void, void> {
     const { trainer, config, writer, start } = parts;
@@ -51,22 +58,82 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
       if (event.type !== 'progress') writer?.log.append(event);
       return event;
     };
+    // Even a run that is resumed with nothing left to do is saved: a crash may have come between its two files.
+    let saved = false;
+    let left = true;
     try {
       yield publish(start);
+      if (config.onDivergence === 'rollback') {
+        this.#lastGood = parts.lastGood ?? (await trainer.snapshot());
+        if (writer !== undefined) yield publish(await this.#save(parts, writer));
+      }
       while (trainer.position.epochs < config.epochs && !signal?.aborted) {
         saved = false;
-        for await (const event of trainer.epoch(signal)) yield publish(event);
-        if (signal?.aborted || !reportsAfter(config, trainer.position.epochs)) continue;
-        if (writer !== undefined) yield publish(await save(parts, writer));
+        try {
+          for await (const event of trainer.epoch(signal)) yield publish(event);
+        } catch (thrown) {
+          yield publish(await this.#goBack(parts, thrown));
+        }
+        if (signal?.aborted || !(this.#saveAsked || isDue(parts))) continue;
+        this.#saveAsked = false;
+        if (this.#lastGood !== undefined && isDue(parts)) this.#lastGood = await trainer.snapshot();
+        const checkpoint = writer === undefined ? undefined : await this.#save(parts, writer);
         saved = true;
+        if (checkpoint !== undefined) yield publish(checkpoint);
       }
-      if (writer !== undefined && !saved) yield publish(await save(parts, writer));
-      const { epochs, perplexity, seconds } = trainer.position;
+      const checkpoint = writer === undefined || saved ? undefined : await this.#save(parts, writer);
+      saved = true;
+      if (checkpoint !== undefined) yield publish(checkpoint);
+      const { epochs, perplexity, best, seconds } = trainer.position;
       if (epochs < config.epochs) throw interrupted(parts);
-      yield publish({ type: 'end', epochs, perplexity, seconds, path: writer?.path ?? null });
+      yield publish({ type: 'end', epochs, perplexity, best, seconds, path: writer?.path ?? null });
+      left = false;
+    } catch (thrown) {
+      left = false;
+      throw thrown;
     } finally {
-      writer?.log.close();
+      const unsaved = left && !saved && !this.#disposed;
+      if (unsaved && writer !== undefined) publish(await this.#save(parts, writer));
+      writer?.close();
     }
+  }
+
+  async #save(parts: RunParts, writer: CheckpointWriter): Promise<CheckpointEvent> {
+    const { network, trainer, source } = parts;
+    await writer.save(network, metadataOf(parts), trainer.position, source);
+    if (this.#lastGood === undefined) await writer.forgetGood();
+    else if (isDue(parts)) await writer.markGood();
+    this.#checkpoint = checkpointOf(parts);
+    return this.#checkpoint as CheckpointEvent;
+  }
+
+  /** Goes back after a divergence, if the run is to and may; otherwise the error goes on, with what is saved. */
+  async #goBack({ trainer, config }: RunParts, thrown: unknown): Promise<RollbackEvent> {
+    if (!(thrown instanceof GruError) || thrown.code !== 'GRU_DIVERGED') throw thrown;
+    if (this.#lastGood === undefined || trainer.position.rollbacks >= config.maxRollbacks) {
+      const { code, message, hint } = thrown;
+      const back = trainer.position.rollbacks;
+      const tried = back === 0 ? '' : ` after going back ${back === 1 ? 'once' : `${back} times`}`;
+      const at = this.#checkpoint;
+      const rest =
+        at === undefined
+          ? 'Nothing was saved yet.'
+          : `The last good checkpoint is in ${at.path}, after epoch ${at.epoch}.`;
+      throw new GruError(code, `${message}${tried}`, `${hint} ${rest}`, { cause: thrown });
+    }
+    await trainer.rollBack(this.#lastGood);
+    const { epochs, rollbacks } = trainer.position;
+    const { learningRate } = trainer;
+    return { type: 'rollback', epoch: epochs, rollbacks, learningRate, reason: thrown.message };
+  }
+
+  /**
+   * Has a checkpoint written after the running update, and the run go on; the `checkpoint` event tells when it is
+   * there. Without an output directory, or a run, it does nothing.
+   */
+  saveNow(): void {
+    this.#saveAsked = true;
+    this.#parts?.trainer.pause();
   }
 
   /**
@@ -87,9 +154,11 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
     return LanguageModel.fromContent(model, { device: config.device });
   }
 
-  /** Stops the native side and frees its memory. Idempotent. */
+  /** Stops the native side, frees its memory and lets other runs into the output directory. Idempotent. */
   dispose(): void {
+    this.#disposed = true;
     this.#parts?.network.dispose();
+    this.#parts?.writer?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,10 +178,15 @@ export function train(options: TrainOptions): TrainingRun {
   return new TrainingRun(options);
 }
 
-async function save(parts: RunParts, writer: CheckpointWriter): Promise<CheckpointEvent> {
-  const { network, trainer, source } = parts;
-  await writer.save(network, metadataOf(parts), trainer.position, source);
-  return { type: 'checkpoint', epoch: trainer.position.epochs, path: writer.path };
+function isDue({ trainer, config }: RunParts): boolean {
+  return isCheckpointDue(config, trainer.position);
+}
+
+/** The checkpoint of a run as it is now; undefined without an output directory. */
+function checkpointOf({ trainer, writer }: RunParts): CheckpointEvent | undefined {
+  if (writer === undefined) return undefined;
+  const { epochs, lossSums } = trainer.position;
+  return { type: 'checkpoint', epoch: epochs, updates: lossSums.length, path: writer.path };
 }
 
 function interrupted({ trainer, writer, config }: RunParts): GruError {

@@ -7,39 +7,15 @@
 import { planEpoch, updatesPerEpoch } from './batches.js';
 import { clippedShare, medianNorm } from './clipping.js';
 import { carriesState, type TrainingConfig } from './config.js';
+import { divergenceAdvice, HIGH_EPOCHS, highLoss, highLosses, notFinite } from './divergence.js';
 import { GruError } from './errors.js';
 import type { EpochEvent, ProgressEvent, SampleEvent } from './events.js';
 import { generateTexts } from './generator.js';
 import { CancelFlag, type EpochProgress, type Network } from './native.js';
 import { perplexity } from './perplexity.js';
-import { learningRates, reportsAfter } from './schedule.js';
+import { type Position, type Snapshot, START } from './position.js';
+import { learningRateAfter, learningRates, reportsAfter } from './schedule.js';
 import type { Vocabulary } from './vocabulary.js';
-
-/** Where a run is. All of it is saved, so that a resumed run goes on as if it had never stopped. */
-export interface Position {
-  /** Epochs completed. */
-  epochs: number;
-  /** Loss of each update done of the epoch that is under way, in nats. */
-  lossSums: number[];
-  /** Gradient norm before clipping of each of them. */
-  gradientNorms: number[];
-  /** Seconds spent on them. */
-  epochSeconds: number;
-  /** Perplexity of the last completed epoch. */
-  perplexity: number | null;
-  /** Seconds trained in all. */
-  seconds: number;
-}
-
-/** The position before the first update. */
-export const START: Readonly<Position> = {
-  epochs: 0,
-  lossSums: [],
-  gradientNorms: [],
-  epochSeconds: 0,
-  perplexity: null,
-  seconds: 0,
-};
 
 /** What the loop works on. The network has the corpus loaded and its parameters set. */
 export interface TrainerInput {
@@ -54,7 +30,12 @@ export interface TrainerInput {
 /** One training run. */
 export class Trainer {
   readonly #input: TrainerInput;
-  readonly #position: Position;
+  #position: Position;
+  /** What the last epoch showed; undefined before the first of this process. */
+  #lastEpoch: EpochEvent | undefined;
+  /** Stops the native call that is running. */
+  #cancel: CancelFlag | undefined;
+  #pauseAsked = false;
   readonly updatesPerEpoch: number;
 
   /** @throws GruError GRU_CORPUS_TOO_SHORT */
@@ -69,17 +50,48 @@ export class Trainer {
     return this.#position;
   }
 
+  /** Has the epoch that is running, or else the next one, return after the running update. */
+  pause(): void {
+    this.#pauseAsked = true;
+    this.#cancel?.cancel();
+  }
+
+  /** The run as it is now; the network must not train meanwhile. */
+  async snapshot(): Promise<Snapshot> {
+    const { network } = this.#input;
+    const [parameters, state] = [await network.parameters(), await network.state()];
+    return { parameters, state, position: structuredClone(this.#position) };
+  }
+
+  /** Goes back to a snapshot, with half the learning rate from there on. */
+  async rollBack({ parameters, state, position }: Snapshot): Promise<void> {
+    const { network } = this.#input;
+    await network.setParameters(parameters);
+    await network.setState(state);
+    const { rollbacks, seconds } = this.#position;
+    this.#position = { ...structuredClone(position), rollbacks: rollbacks + 1, seconds };
+  }
+
+  /** The learning rate now. */
+  get learningRate(): number {
+    return learningRateAfter(this.#input.config, this.#position.rollbacks);
+  }
+
   /**
    * Trains what is left of the current epoch, and writes the samples if a report is due after it. When the
-   * signal aborts, it returns with the running update finished, and what is saved then goes on from there.
+   * signal aborts, or {@link Trainer.pause} is called, it returns with the running update finished, and what is
+   * saved then, or trained next, goes on from there.
    *
-   * @throws GruError GRU_DIVERGED when a loss or gradient is not finite; that update was not applied
+   * @throws GruError GRU_DIVERGED when a loss or gradient is not finite, that update not being applied; or when the
+   * loss was far above that of guessing for {@link HIGH_EPOCHS} epochs
    */
   async *epoch(signal?: AbortSignal): AsyncGenerator<ProgressEvent | EpochEvent | SampleEvent, void, void> {
     yield* this.#runUpdates(signal);
     if (this.#position.lossSums.length < this.updatesPerEpoch) return;
     const event = this.#completeEpoch();
     yield event;
+    if (this.#position.highEpochs >= HIGH_EPOCHS)
+      throw this.#diverged(highLosses(event, this.#input.vocabulary.size));
     if (reportsAfter(this.#input.config, event.epoch)) yield* this.#samples(event.epoch);
   }
 
@@ -94,15 +106,17 @@ export class Trainer {
       starts: planEpoch(corpusLength, config, epoch),
       firstUpdate,
       numSteps: config.numSteps,
-      learningRate: learningRates(config, this.updatesPerEpoch),
+      learningRate: learningRates(this.learningRate, this.updatesPerEpoch),
       maxGradNorm: config.maxGradNorm,
       carryState: carriesState(config),
     };
     const cancel = new CancelFlag();
+    this.#cancel = cancel;
     const onAbort = () => cancel.cancel();
     signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) cancel.cancel();
+    if (signal?.aborted || this.#pauseAsked) cancel.cancel();
     let latest: EpochProgress | undefined;
+    let stopped: string;
     let wake = () => {};
     const running = network.trainEpoch(plan, cancel, (progress) => {
       latest = progress;
@@ -122,16 +136,20 @@ export class Trainer {
           yield { type: 'progress', epoch, updates: firstUpdate + updates, lossSum, tokens };
         }
       }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      // A consumer that leaves the iteration early must not leave the native call running, nor lose what it did.
+      cancel.cancel();
+      this.#cancel = undefined;
+      this.#pauseAsked = false;
       const result = await running;
       for (const lossSum of result.lossSum) position.lossSums.push(lossSum);
       for (const norm of result.gradientNorm) position.gradientNorms.push(norm);
       position.epochSeconds += result.seconds;
       position.seconds += result.seconds;
-      if (result.stopped === 'non-finite') throw this.#diverged();
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      cancel.cancel(); // a consumer that left the iteration early must not leave the native call running
+      stopped = result.stopped;
     }
+    if (stopped === 'non-finite') throw this.#diverged(notFinite(position));
   }
 
   #completeEpoch(): EpochEvent {
@@ -147,12 +165,23 @@ export class Trainer {
       tokens,
       seconds: position.epochSeconds,
       tokensPerSecond: tokens / position.epochSeconds,
-      learningRate: config.learningRate,
+      learningRate: this.learningRate,
       gradNormMedian: medianNorm(position.gradientNorms),
       clippedShare: clippedShare(position.gradientNorms, config.maxGradNorm),
     };
-    Object.assign(position, { epochs: event.epoch, lossSums: [], gradientNorms: [], epochSeconds: 0 });
-    position.perplexity = event.perplexity;
+    const isHigh = !(lossSum / tokens <= highLoss(this.#input.vocabulary.size));
+    Object.assign(position, {
+      epochs: event.epoch,
+      lossSums: [],
+      gradientNorms: [],
+      epochSeconds: 0,
+      perplexity: event.perplexity,
+      highEpochs: isHigh ? position.highEpochs + 1 : 0,
+    } satisfies Partial<Position>);
+    if (event.perplexity < (position.best?.perplexity ?? Number.POSITIVE_INFINITY)) {
+      position.best = { epoch: event.epoch, perplexity: event.perplexity };
+    }
+    this.#lastEpoch = event;
     return event;
   }
 
@@ -165,17 +194,18 @@ export class Trainer {
     }
   }
 
-  #diverged(): GruError {
-    const { config } = this.#input;
-    const { epochs, lossSums, gradientNorms } = this.#position;
+  /** The error of a run that diverged, with advice by what was seen last. */
+  #diverged(message: string): GruError {
+    const { maxGradNorm } = this.#input.config;
+    const { gradientNorms } = this.#position;
     const seen =
-      gradientNorms.length > 0
-        ? `; the gradient norms before it had the median ${medianNorm(gradientNorms).toPrecision(3)}`
-        : '';
-    return new GruError(
-      'GRU_DIVERGED',
-      `expected a finite loss and gradient, received one that is not at update ${lossSums.length + 1} of epoch ${epochs + 1}${seen}`,
-      `That update was not applied. Try a lower --learning-rate (now ${config.learningRate}) or --max-grad-norm (now ${config.maxGradNorm}).`,
-    );
+      gradientNorms.length === 0
+        ? this.#lastEpoch
+        : {
+            gradNormMedian: medianNorm(gradientNorms),
+            clippedShare: clippedShare(gradientNorms, maxGradNorm),
+          };
+    const { learningRate } = this;
+    return new GruError('GRU_DIVERGED', message, divergenceAdvice({ ...seen, learningRate, maxGradNorm }));
   }
 }

@@ -18,6 +18,7 @@ export const EXIT: readonly (readonly [number, string])[] = [
 const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   GRU_USAGE: 2,
   GRU_OUTPUT_EXISTS: 2,
+  GRU_OUTPUT_BUSY: 2,
   GRU_CORPUS: 3,
   GRU_CORPUS_TOO_SHORT: 3,
   GRU_CORPUS_DOWNLOAD: 3,

@@ -1,6 +1,15 @@
-/** Signals to an AbortSignal: the first asks to stop, the second stops at once. */
+/** Signals to an AbortSignal: the first asks to stop, the second stops at once; and one that asks to save. */
 
 import { STOP_SIGNALS, type StopReason } from './exit.js';
+
+/**
+ * Listens for SIGUSR2, which asks a run to save and go on; until disposed. Windows has no such signal.
+ */
+export function saveOnSignal(save: () => void): { dispose: () => void } {
+  if (process.platform === 'win32') return { dispose: () => {} };
+  process.on('SIGUSR2', save);
+  return { dispose: () => process.off('SIGUSR2', save) };
+}
 
 /**
  * Listens until disposed. The signal's reason is a {@link StopReason}.

@@ -24,7 +24,16 @@ const VALUE_OPTIONS: readonly (readonly [keyof TrainingConfig, string, string, s
   ['learningRate', '--learning-rate', 'x', 'step of SGD on the summed loss'],
   ['maxGradNorm', '--max-grad-norm', 'x', 'gradients are scaled down to this L2 norm over all parameters'],
   ['batchSize', '--batch-size', 'n', 'lanes that run side by side'],
-  ['reportEvery', '--report-every', 'n', 'epochs between reports: perplexity, samples, checkpoint'],
+  ['reportEvery', '--report-every', 'n', 'epochs between reports: perplexity and samples'],
+  ['checkpointEvery', '--checkpoint-every', 'n', 'epochs between checkpoints; auto is at every report'],
+  ['keep', '--keep', 'n', "keep the models of the last n checkpoints in the directory's checkpoints/"],
+  [
+    'onDivergence',
+    '--on-divergence',
+    'what',
+    'stop, or rollback: go back to the last good checkpoint, halve the rate',
+  ],
+  ['maxRollbacks', '--max-rollbacks', 'n', 'how often a run may go back'],
   ['sampleLength', '--sample-length', 'n', 'characters written after each prefix at a report'],
   ['initScale', '--init-scale', 'x', 'standard deviation of the initial weights'],
   ['seed', '--seed', 'n', 'seed of all random numbers'],
@@ -75,7 +84,7 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
   const { loadCorpus } = await import('../corpus.js');
   const { train } = await import('../train.js');
   const { GruError } = await import('../errors.js');
-  const { stopOnSignals } = await import('./stop.js');
+  const { saveOnSignal, stopOnSignals } = await import('./stop.js');
   const { NdjsonView, TerminalView } = await import('./views.js');
 
   const { prefix, out, overwrite, resume, initFrom, offline, json, quiet, ...config } = flags;
@@ -87,6 +96,9 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
     if (!quiet && begun)
       process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
   });
+  // Until there is a run, a request to save has nothing to save; it must not end the process either.
+  let saveNow = () => {};
+  const saving = saveOnSignal(() => saveNow());
   try {
     const view: { show: (event: TrainEvent) => void } = json
       ? new NdjsonView()
@@ -108,6 +120,7 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       signal: stop.signal,
       ...(quiet ? {} : { onGpuWait: tellGpuWait }),
     });
+    saveNow = () => run.saveNow();
     for await (const event of run) {
       begun = true;
       view.show(event);
@@ -121,11 +134,16 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       const rest = saved ? `Go on from the last checkpoint with: ${goOn}` : 'Nothing was saved yet.';
       throw new GruError(code, message, `${thrown.hint} ${rest}`, { cause: thrown });
     }
+    if (code === 'GRU_DIVERGED' && saved && config.onDivergence !== 'rollback') {
+      const hint = `${thrown.hint} To go on from it with the rate halved as often as it takes: ${goOn} --on-divergence rollback`;
+      throw new GruError(code, message, hint, { cause: thrown });
+    }
     if (code !== 'GRU_INTERRUPTED') throw thrown;
     const hint = saved ? `Saved in ${out}; go on with: ${goOn}` : 'Nothing was trained yet.';
     throw new GruError(code, message, hint, { cause: stop.signal.reason });
   } finally {
     stop.dispose();
+    saving.dispose();
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util';
 import {
+  type CheckpointEvent,
   type EpochEvent,
   type ProgressEvent,
   type StartEvent,
@@ -58,7 +59,15 @@ export class TerminalView {
         this.#print(process.stdout, ` - ${event.text}`);
         break;
       case 'checkpoint':
-        break; // a report is followed by one every time; the end names the directory
+        this.#tellCheckpoint(event);
+        break;
+      case 'rollback':
+        this.#print(process.stderr, yellow(`note: diverged: ${event.reason}`));
+        this.#print(
+          process.stderr,
+          yellow(`note: going back to epoch ${event.epoch}, with a learning rate of ${event.learningRate}`),
+        );
+        break;
       case 'end':
         this.#conclude(event.seconds, event.path);
         break;
@@ -98,6 +107,13 @@ export class TerminalView {
       process.stdout,
       `epoch ${event.epoch}, ${figures}, ${event.seconds.toFixed(2)} s an epoch, ${speed}`,
     );
+  }
+
+  /** One that comes with a report goes without saying; the end names the directory. */
+  #tellCheckpoint({ epoch, updates, path }: CheckpointEvent): void {
+    if (this.#start === undefined || (updates === 0 && reportsAfter(this.#start.config, epoch))) return;
+    const part = updates === 0 ? '' : ` and ${plural(updates, 'update')}`;
+    this.#print(process.stderr, `saved in ${path}, after ${plural(epoch, 'epoch')}${part}`);
   }
 
   #conclude(seconds: number, path: string | null): void {

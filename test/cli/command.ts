@@ -34,11 +34,11 @@ export interface Running {
   told: (text: string) => Promise<void>;
 }
 
-/** Starts `gru-native ...args` in `cwd`; `input` goes to its stdin; `program` replaces the entry point. */
+/** Starts `gru-native ...args` in `cwd`; `input` goes to its stdin, which null leaves open; `program` replaces the entry point. */
 export function start(
   cwd: string,
   args: readonly string[],
-  input = '',
+  input: string | null = '',
   env: NodeJS.ProcessEnv = {},
   program: readonly string[] = [MAIN],
 ): Running {
@@ -61,7 +61,7 @@ export function start(
     wake();
   });
   child.stdin.on('error', () => {}); // the command may end before it reads
-  child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   const finished = new Promise<Finished>((resolve) => {
     child.on('close', (code) => {
       const events = () =>

@@ -20,9 +20,11 @@ pub enum Code {
     OutOfMemory,
     /// The network was disposed of.
     Disposed,
+    /// Another run holds the output directory.
+    OutputBusy,
     /// A bug, or a system that gives no threads.
     Internal,
-    /// The system refused to write a file: the code that Node's own file functions give.
+    /// The system refused something about a file: the code that Node's own file functions give.
     System(&'static str),
 }
 
@@ -35,6 +37,7 @@ impl AsRef<str> for Code {
             Self::DeviceFault => "GRU_DEVICE_FAULT",
             Self::OutOfMemory => "GRU_OUT_OF_MEMORY",
             Self::Disposed => "GRU_DISPOSED",
+            Self::OutputBusy => "GRU_OUTPUT_BUSY",
             Self::Internal => "GRU_INTERNAL",
             Self::System(code) => code,
         }
@@ -120,11 +123,14 @@ pub fn model(error: &ModelFileError) -> Failure {
 pub fn write(error: &WriteError) -> Failure {
     match error {
         WriteError::Contents(error) => model(error),
-        WriteError::System(error) => {
-            let code = system_code(error);
-            Failure::new(Code::System(code), format!("{code}: {error}"))
-        }
+        WriteError::System(error) => system(error),
     }
+}
+
+/// What the file system refused.
+pub fn system(error: &io::Error) -> Failure {
+    let code = system_code(error);
+    Failure::new(Code::System(code), format!("{code}: {error}"))
 }
 
 /// The code under which Node knows an error of the file system; `UNKNOWN` for rare ones, as in Node.

@@ -12,6 +12,7 @@
 //! | `CancelFlag`, `EpochProgress`, `EpochResult` | [`epoch`] |
 //! | `Generation`, `GenerationOptions`, `GenerationPiece` | [`generation`] |
 //! | `encodeModel`, `decodeModel`, `ModelContents` | [`model_file`] |
+//! | `FileLock` | [`lock`] |
 //! | `cudaReport`, `CudaReport`, `CudaStage`, `CudaDevice`, `GpuFacts` | [`device`] |
 //! | `cpuFeatures`, `cpuPath`, `availableThreads`, `version` | [`machine`] |
 //!
@@ -25,6 +26,7 @@ pub mod epoch;
 pub mod error;
 pub mod generation;
 pub mod lifetime;
+pub mod lock;
 pub mod machine;
 pub mod model_file;
 pub mod network;
