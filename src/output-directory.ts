@@ -28,7 +28,7 @@ export class OutputDirectory {
   static async open(path: string): Promise<OutputDirectory> {
     let lock: FileLock | undefined;
     try {
-      const made = await mkdir(path, { recursive: true });
+      const made = await makeDirectory(path);
       if (made !== undefined) await syncDirectory(dirname(resolve(made)));
       lock = new FileLock(join(path, LOCK_FILE), `${process.pid} ${hostname()}`);
       await removeTemporaries(path);
@@ -48,6 +48,17 @@ export class OutputDirectory {
   /** Lets other runs in. Idempotent. */
   release(): void {
     this.#lock.release();
+  }
+}
+
+/** Makes a directory and those above it; the first that was made, if any was. */
+async function makeDirectory(path: string): Promise<string | undefined> {
+  try {
+    return await mkdir(path, { recursive: true });
+  } catch (cause) {
+    // What Node calls ENOENT may be a read-only file system; made alone, the directory gives the true reason.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') await mkdir(path);
+    throw cause;
   }
 }
 

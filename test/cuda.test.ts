@@ -9,7 +9,14 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { type Finished, folder } from './cli/command.js';
-import { errorLines, installDriver, runWithDriver as run, SMALL_JOB, useFakeDriver } from './fake-driver.js';
+import {
+  errorLines,
+  installDriver,
+  runWithDriver as run,
+  SMALL_JOB,
+  startWithDriver,
+  useFakeDriver,
+} from './fake-driver.js';
 
 useFakeDriver((fake) => {
   installDriver('text', Buffer.from('not a library'));
@@ -69,6 +76,27 @@ describe('on the emulated GPU', () => {
     ]);
     const [cuda, cpu] = evaluations.map((result) => result.events()[0]?.perplexity as number);
     expect(cuda).toBeCloseTo(cpu as number, 3);
+  }, 120_000);
+
+  test('a run that is stopped inside epochs and resumed ends with the same bytes as one that was not', async () => {
+    const cwd = folder();
+    const epochs = ['--epochs', '6', '--sampling', 'random'];
+    const whole = run(cwd, ['train', '--device', 'cuda', '--out', 'whole', ...JOB, ...epochs]);
+    let stops = 0;
+    let ended: Finished | undefined;
+    while (ended?.code !== 0) {
+      const args = ended === undefined ? [...JOB, ...epochs] : ['--resume', '--json'];
+      const running = startWithDriver(cwd, ['train', '--device', 'cuda', '--out', 'parts', ...args]);
+      if (stops < 3) void running.printed('"type":"epoch"').then(() => running.child.kill('SIGTERM'));
+      ended = await running.finished;
+      if (ended.code === 0) break;
+      expect(ended).toMatchObject({ code: 143 });
+      stops += 1;
+    }
+    expect(stops).toBeGreaterThan(1);
+    expect(await whole).toMatchObject({ code: 0 });
+    const bytes = (out: string) => readFileSync(join(cwd, out, 'model.safetensors'));
+    expect(bytes('parts').equals(bytes('whole'))).toBe(true);
   }, 120_000);
 });
 

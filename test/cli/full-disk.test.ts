@@ -1,4 +1,4 @@
-/** Disks that take no more: what is told, and that the checkpoint before stays whole with nothing beside it. */
+/** Disks that take no more, or nothing at all: what is told, and that the checkpoint before stays whole with nothing beside it. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -54,4 +54,17 @@ test.skipIf(!mounts)('a full disk is GRU_IO, says so, and is left without a temp
   expect(result.status).toBe(1);
   expect(result.stdout.trimEnd().split('\n').at(-1)).toBe('events.ndjson');
   expect(result.stdout).not.toContain('.tmp');
+});
+
+test.skipIf(!mounts)('a read-only file system is told before any training', () => {
+  const cwd = folder();
+  writeFileSync(join(cwd, 'text.txt'), TEXT);
+  mkdirSync(join(cwd, 'disk'));
+  const script = 'mount -t tmpfs -o ro tmpfs disk && exec "$@"';
+  const args = ['train', 'text.txt', '--out', 'disk/out', '--epochs', '1', ...OPTIONS];
+  const result = runWithin(cwd, script, args, ['unshare', '-rm']);
+  expect(result.stderr).toMatch(
+    /^error: expected to write disk\/out, received EROFS: .*\n.*read-only: choose another directory with --out/m,
+  );
+  expect(result).toMatchObject({ status: 1, stdout: '' });
 });
