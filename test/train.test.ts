@@ -8,7 +8,9 @@ import {
   corpusFromText,
   LanguageModel,
   type ModelMetadata,
+  RESUMABLE,
   type TrainEvent,
+  type TrainingConfig,
   type TrainOptions,
   train,
 } from '../src/index.js';
@@ -220,4 +222,46 @@ test.each([
     name: 'GruError',
     code,
   });
+});
+
+/** Another value of every option than {@link SMALL} has. */
+const OTHER: { [Key in keyof TrainingConfig]: TrainingConfig[Key] } = {
+  maxChars: 100,
+  sampling: 'random',
+  stateReset: 'batch',
+  epochs: 7,
+  numSteps: 6,
+  hiddenSize: 21,
+  learningRate: 0.3,
+  maxGradNorm: 4,
+  batchSize: 4,
+  reportEvery: 2,
+  checkpointEvery: 1,
+  keep: 1,
+  onDivergence: 'rollback',
+  maxRollbacks: 1,
+  sampleLength: 5,
+  prefixes: ['夜'],
+  initScale: 0.02,
+  seed: 1,
+  precision: 'bf16',
+  device: 'cpu',
+  threads: 1,
+};
+
+test('a resumed run takes new values of the options that change no number, and names any other', async () => {
+  const out = join(folder, 'options');
+  await eventsOf({ ...SMALL, out });
+  for (const [key, value] of Object.entries(OTHER)) {
+    const resuming = eventsOf({ corpus, out, resume: true, [key]: value });
+    if ((RESUMABLE as readonly string[]).includes(key)) {
+      expect((await resuming)[0]).toMatchObject({ type: 'start', config: { [key]: value } });
+    } else {
+      await expect(resuming).rejects.toMatchObject({
+        code: 'GRU_USAGE',
+        message: expect.stringMatching(`^expected the checkpoint's ${key}, .*, received ${value}$`),
+        hint: expect.stringMatching(/--init-from/),
+      });
+    }
+  }
 });
