@@ -9,6 +9,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
 const ORDER = [
   'errors.ts',
+  'display.ts',
   'atomic-file.ts',
   'package-version.ts',
   'config.ts',
@@ -17,7 +18,11 @@ const ORDER = [
   'clipping.ts',
   'schedule.ts',
   'batches.ts',
+  'unknown.ts',
   'vocabulary.ts',
+  'variants.ts',
+  'nearest.ts',
+  'reading.ts',
   'events.ts',
   'download.ts',
   'zip.ts',
@@ -42,6 +47,7 @@ const ORDER = [
   'cli/options.ts',
   'cli/stop.ts',
   'cli/live-line.ts',
+  'cli/notes.ts',
   'cli/views.ts',
   'cli/train.ts',
   'cli/generate.ts',
