@@ -52,16 +52,13 @@ function inverse(forward) {
   return backward;
 }
 
-const toSimplified = dictionary('TSCharacters');
+const between = ['TSCharacters', 'STCharacters'].map(dictionary);
 const regional = ['TWVariants', 'HKVariants'].map(dictionary);
-/** Of a character's forms, those of the first of these that has any come first. */
-const sources = [
-  toSimplified,
-  dictionary('STCharacters'),
-  inverse(toSimplified), // 为 is 爲 in the dictionary before; here it is 為 too
-  ...regional,
-  ...regional.map(inverse),
-];
+/**
+ * Of a character's forms, those of the first of these that has any come first. The inverses add what a dictionary
+ * that must choose one form leaves out: 为 becomes 爲 there, and is 為 too.
+ */
+const sources = [...between, ...between.map(inverse), ...regional, ...regional.map(inverse)];
 
 const characters = new Set(sources.flatMap((source) => [...source.keys()]));
 const table = [...characters]

@@ -103,6 +103,15 @@ describe('src/', () => {
       if (file !== 'zip.ts') expect(imports, file).not.toContain('fflate');
     }
   });
+
+  test('the table of characters is loaded only where an unknown one asks for it', () => {
+    const importers = (module: string) =>
+      files.filter((file) => importsOf(join('src', file)).some((name) => name.endsWith(module)));
+    expect(importers('/variants.js')).toEqual(['nearest.ts']);
+    expect(importers('/nearest.js')).toEqual(['reading.ts']);
+    const source = readFileSync(join(ROOT, 'src/reading.ts'), 'utf8');
+    expect(source.match(/.*'\.\/nearest\.js'.*/g)).toEqual([expect.stringMatching(/ await import\(/)]);
+  });
 });
 
 test('only gru-napi names napi, and it does no arithmetic of its own', () => {
