@@ -24,9 +24,14 @@ const CHECKS = [
   ['import arrows', 'npx', ['vitest', 'run', '--reporter=dot', 'test/architecture.test.ts']],
   ['kernels', 'node', ['scripts/check-kernels.mjs']],
   ['tiles of the CPU', 'node', ['scripts/check-tiles.mjs']],
+  ['table of characters', 'npm', ['run', '--silent', 'build:variants']],
   ['build of the addon', 'npm', ['run', '--silent', 'build:rs']],
-  // Compared with what git holds: an earlier build may have written the file already.
-  ['index.d.ts is what the build generates', 'git', ['diff', '--exit-code', '--', 'index.d.ts']],
+  // Compared with what git holds: an earlier build may have written the files already.
+  [
+    'index.d.ts and the table are what the builds generate',
+    'git',
+    ['diff', '--exit-code', '--', 'index.d.ts', 'src/variants.ts'],
+  ],
 ];
 
 let failed = false;

@@ -13,10 +13,11 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { DEFAULT_MAX_CHARS } from './config.js';
+import { displayName } from './display.js';
 import { GruError } from './errors.js';
 import { isNamedCorpus, listCorpora, readNamedCorpus } from './named-corpora.js';
 import { checkedUtf8, decode, firstCharacters, normalise } from './utf8.js';
-import { displayName, isZip, readZipTexts } from './zip.js';
+import { isZip, readZipTexts } from './zip.js';
 
 /** A text ready for training. */
 export interface Corpus {

@@ -3,15 +3,22 @@
 import { GruError } from './errors.js';
 import { CancelFlag, type Network } from './native.js';
 import { perplexity } from './perplexity.js';
+import { readText } from './reading.js';
+import type { UnknownPolicy, UnknownReport } from './unknown.js';
 import type { Vocabulary } from './vocabulary.js';
 
 /** How well a model predicts a text. */
 export interface Evaluation {
+  /** Of the predictions alone: characters left out count neither as predicted nor as wrong. */
   perplexity: number;
   /** Cross-entropy in nats, summed. */
   lossSum: number;
-  /** Number of predictions: one less than characters. */
+  /** Number of predictions: one less than characters read. */
   tokens: number;
+  /** Unknown characters left out of the text; the text has `tokens + 1 + skipped`. */
+  skipped: number;
+  /** Unknown characters for which others were read. */
+  replaced: number;
 }
 
 /** How far an evaluation is. */
@@ -30,6 +37,10 @@ export interface EvaluateOptions {
   signal?: AbortSignal | undefined;
   /** Told after every piece, the last one too; what it throws ends the evaluation. */
   onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+  /** What is done about characters that the model does not know; an error if not given. */
+  unknown?: UnknownPolicy | undefined;
+  /** Told once, before the first step, what was done where the text has unknown characters. */
+  onUnknown?: ((report: UnknownReport) => void) | undefined;
 }
 
 /** Steps that the network takes at once: the most of an update. */
@@ -41,17 +52,22 @@ const PIECE = 64 * EVALUATION_STEPS;
  * Perplexity of a text: from the zero state, every character but the first predicted, the state never reset. The
  * text's ids take 4 bytes a character here; the network holds one piece of them, and its carried state moves on.
  *
+ * Unknown characters that are left out are left out before all else: the characters around them follow each other, and
+ * what is predicted, and counted, is the text without them.
+ *
  * @param network - one lane of at least {@link EVALUATION_STEPS} steps, its parameters set
- * @throws GruError GRU_VOCABULARY for characters without an id, GRU_CORPUS_TOO_SHORT, both before any work is done;
- * GRU_DIVERGED when a loss is not finite; GRU_INTERRUPTED, its cause the signal's reason, when the signal fired
+ * @throws GruError GRU_VOCABULARY for characters that the model does not know, or where too few are left without
+ * them, GRU_CORPUS_TOO_SHORT, both before any work is done; GRU_USAGE; GRU_DIVERGED when a loss is not finite; GRU_INTERRUPTED, its cause the signal's reason, when the signal fired
  */
 export async function evaluateText(
   network: Network,
   vocabulary: Vocabulary,
   text: string,
-  { signal, onProgress }: EvaluateOptions = {},
+  { signal, onProgress, unknown, onUnknown }: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const ids = vocabulary.encode(text, 'the text');
+  const { ids, report } = await readText(vocabulary, text, 'the text', unknown);
+  const { skipped, replaced, characters } = report;
+  if (ids.length < 2 && skipped > 0) throw tooLittleKnown(ids.length, characters);
   if (ids.length < 2) {
     throw new GruError(
       'GRU_CORPUS_TOO_SHORT',
@@ -59,6 +75,7 @@ export async function evaluateText(
       'A prediction needs a character before it.',
     );
   }
+  if (report.unknown.length > 0) onUnknown?.(report);
   const totalTokens = ids.length - 1;
   const cancel = new CancelFlag();
   const onAbort = () => cancel.cancel();
@@ -83,10 +100,18 @@ export async function evaluateText(
       if (result.stopped === 'cancelled') throw interrupted(signal?.reason, tokens, totalTokens);
       onProgress?.({ tokens, totalTokens, lossSum });
     }
-    return { perplexity: perplexity(lossSum, totalTokens), lossSum, tokens: totalTokens };
+    return { perplexity: perplexity(lossSum, totalTokens), lossSum, tokens: totalTokens, skipped, replaced };
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+function tooLittleKnown(known: number, characters: number): GruError {
+  return new GruError(
+    'GRU_VOCABULARY',
+    `expected at least 2 characters that the model knows to evaluate, received ${known} of ${characters}`,
+    'The model can only read characters of the text it was trained on; is it the right one?',
+  );
 }
 
 function notFinite(tokens: number): GruError {

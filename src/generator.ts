@@ -4,10 +4,21 @@
  */
 
 import { DEFAULT_CONFIG } from './config.js';
+import { displayName } from './display.js';
 import { GruError } from './errors.js';
 import { CancelFlag, Generation, type Network } from './native.js';
+import { readText } from './reading.js';
 import { resolveSampling, type SamplingOptions } from './sampling.js';
+import type { UnknownPolicy, UnknownReport } from './unknown.js';
 import type { Vocabulary } from './vocabulary.js';
+
+/** What was done about the unknown characters of a prefix. */
+export interface PrefixReport extends UnknownReport {
+  /** The prefix as it was given. */
+  prefix: string;
+  /** The prefix as it was read; the text begins with it. */
+  read: string;
+}
 
 /** How a text is written. */
 export interface GenerateOptions extends SamplingOptions {
@@ -17,6 +28,10 @@ export interface GenerateOptions extends SamplingOptions {
   seed?: number;
   /** Stops the writing: the iteration throws the signal's reason. */
   signal?: AbortSignal | undefined;
+  /** What is done about characters of a prefix that the model does not know; an error if not given. */
+  unknown?: UnknownPolicy | undefined;
+  /** Told of each prefix with unknown characters what was done, before the first character is written. */
+  onUnknown?: ((report: PrefixReport) => void) | undefined;
 }
 
 /** How several texts are written. */
@@ -41,8 +56,8 @@ const QUICK = 10;
  *
  * A text does not depend on the texts beside it.
  *
- * @throws GruError GRU_VOCABULARY for a prefix with unknown characters, GRU_USAGE for an empty one, options out of
- * range or too many texts
+ * @throws GruError GRU_VOCABULARY for a prefix with unknown characters about which `unknown` does nothing, or without
+ * known ones; GRU_USAGE for an empty one, options out of range or too many texts
  */
 export async function* writePieces(
   network: Writer,
@@ -50,19 +65,75 @@ export async function* writePieces(
   prefixes: readonly string[],
   options: GenerateAllOptions = {},
 ): AsyncGenerator<string[], void, void> {
+  yield* write(network, vocabulary, await begin(vocabulary, prefixes, options));
+}
+
+/** Texts that are checked and about to be written. */
+interface Beginning {
+  /** What each begins with, as it was read. */
+  prefixes: readonly ReadPrefix[];
+  seeds: number[];
+  sampling: Required<SamplingOptions>;
+  length: number;
+  signal: AbortSignal | undefined;
+}
+
+interface ReadPrefix {
+  read: string;
+  ids: Uint32Array;
+}
+
+async function begin(
+  vocabulary: Vocabulary,
+  prefixes: readonly string[],
+  options: GenerateAllOptions,
+): Promise<Beginning> {
   const { length = DEFAULT_CONFIG.sampleLength, seed = DEFAULT_CONFIG.seed, count = 1, signal } = options;
   const sampling = resolveSampling(options);
-  const texts = prefixesOfTexts(prefixes, count);
+  const texts = prefixesOfTexts([...prefixes.keys()], count);
   require('length', length, 'a whole number of at least 0', Number.isSafeInteger(length) && length >= 0);
   require('seed', seed, 'a whole number from 0 to 2^53 - 1', Number.isSafeInteger(seed) && seed >= 0);
   require('the last seed', seed + (count - 1), 'at most 2^53 - 1', Number.isSafeInteger(seed + (count - 1)));
-  const encoded = texts.map((prefix) => {
-    if (prefix !== '') return vocabulary.encode(prefix, 'the prefix');
+  const read: ReadPrefix[] = [];
+  for (const prefix of prefixes) read.push(await readPrefix(vocabulary, prefix, options));
+  return {
+    prefixes: texts.map((prefix) => read[prefix] as ReadPrefix),
+    seeds: texts.map((_, text) => seed + (text % count)),
+    sampling,
+    length,
+    signal,
+  };
+}
+
+async function readPrefix(
+  vocabulary: Vocabulary,
+  prefix: string,
+  { unknown, onUnknown }: GenerateOptions,
+): Promise<ReadPrefix> {
+  if (prefix === '') {
     throw new GruError('GRU_USAGE', 'expected a prefix of at least one character, received an empty one');
-  });
-  if (length === 0 || texts.length === 0) return;
-  const seeds = texts.map((_, text) => seed + (text % count));
-  const generation = new Generation({ prefixes: encoded, seeds, ...sampling });
+  }
+  const label = `the prefix ${displayName(prefix)}`;
+  const { ids, report } = await readText(vocabulary, prefix, label, unknown);
+  if (ids.length === 0) {
+    throw new GruError(
+      'GRU_VOCABULARY',
+      `expected ${label} to have at least one of the model's ${vocabulary.size} characters, received only unknown ones`,
+      'Begin with characters of the text that the model was trained on.',
+    );
+  }
+  const read = vocabulary.decode(ids);
+  if (report.unknown.length > 0) onUnknown?.({ prefix, read, ...report });
+  return { read, ids };
+}
+
+async function* write(
+  network: Writer,
+  vocabulary: Vocabulary,
+  { prefixes, seeds, sampling, length, signal }: Beginning,
+): AsyncGenerator<string[], void, void> {
+  if (length === 0 || prefixes.length === 0) return;
+  const generation = new Generation({ prefixes: prefixes.map(({ ids }) => ids), seeds, ...sampling });
   const cancel = new CancelFlag();
   const onAbort = () => cancel.cancel();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -80,7 +151,7 @@ export async function* writePieces(
       written += characters;
       if (performance.now() - began < QUICK) size = Math.min(2 * size, LONGEST_PIECE);
       else if (performance.now() - began > 2 * QUICK) size = Math.max(1, size >> 1);
-      yield columnsOf(ids, texts.length).map((column) => vocabulary.decode(column));
+      yield columnsOf(ids, prefixes.length).map((column) => vocabulary.decode(column));
     }
   } finally {
     signal?.removeEventListener('abort', onAbort);
@@ -106,15 +177,16 @@ export async function* generate(
   }
 }
 
-/** The whole texts, prefixes included: for each prefix `count` of them. */
+/** The whole texts, prefixes as they were read included: for each prefix `count` of them. */
 export async function generateTexts(
   network: Writer,
   vocabulary: Vocabulary,
   prefixes: readonly string[],
   options: GenerateAllOptions = {},
 ): Promise<string[]> {
-  const pieces = prefixesOfTexts(prefixes, options.count).map((prefix) => [prefix]);
-  for await (const piece of writePieces(network, vocabulary, prefixes, options)) {
+  const beginning = await begin(vocabulary, prefixes, options);
+  const pieces = beginning.prefixes.map(({ read }) => [read]);
+  for await (const piece of write(network, vocabulary, beginning)) {
     for (const [text, characters] of piece.entries()) pieces[text]?.push(characters);
   }
   return pieces.map((text) => text.join(''));
@@ -125,12 +197,12 @@ export async function generateTexts(
  *
  * @throws GruError GRU_USAGE
  */
-export function prefixesOfTexts(prefixes: readonly string[], count = 1): string[] {
+export function prefixesOfTexts<Prefix>(prefixes: readonly Prefix[], count = 1): Prefix[] {
   const whole = Number.isSafeInteger(count);
   require('count', count, `a whole number from 1 to ${MAX_TEXTS}`, whole && count >= 1 && count <= MAX_TEXTS);
   const texts = prefixes.length * count;
   require('the number of texts', texts, `at most ${MAX_TEXTS}`, texts <= MAX_TEXTS);
-  return prefixes.flatMap((prefix) => new Array<string>(count).fill(prefix));
+  return prefixes.flatMap((prefix) => new Array<Prefix>(count).fill(prefix));
 }
 
 /** The columns of a row-major array. */

@@ -25,7 +25,7 @@ export type {
   StartEvent,
   TrainEvent,
 } from './events.js';
-export type { GenerateAllOptions, GenerateOptions } from './generator.js';
+export type { GenerateAllOptions, GenerateOptions, PrefixReport } from './generator.js';
 export { LanguageModel, type LoadOptions } from './model.js';
 export type { CorpusInfo, ModelMetadata, SavedConfig } from './model-file.js';
 export { CancelFlag, Generation, Network } from './native.js';
@@ -33,4 +33,5 @@ export { perplexity } from './perplexity.js';
 export type { SamplingOptions } from './sampling.js';
 export { RESUMABLE, type TrainOptions } from './setup.js';
 export { TrainingRun, train } from './train.js';
+export type { UnknownCharacter, UnknownPolicy, UnknownReport } from './unknown.js';
 export { Vocabulary } from './vocabulary.js';

@@ -106,7 +106,7 @@ export class LanguageModel {
   }
 
   /**
-   * Writes a text: the prefix and what follows it.
+   * Writes a text: the prefix, as it was read, and what follows it.
    *
    * @throws GruError GRU_VOCABULARY, GRU_USAGE
    */
@@ -115,7 +115,7 @@ export class LanguageModel {
     return text as string;
   }
 
-  /** Writes a text character by character, without the prefix. */
+  /** Writes a text character by character, without the prefix; `onUnknown` tells how that was read. */
   stream(prefix: string, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
     return generate(this.#network, this.vocabulary, prefix, options);
   }
@@ -146,8 +146,8 @@ export class LanguageModel {
    * Perplexity of a text under the model: one lane from the zero state, every character but the first predicted,
    * the state never reset. Memory: 4 bytes a character beside the text. Calls wait for each other.
    *
-   * @throws GruError GRU_VOCABULARY for characters that the model does not know, GRU_CORPUS_TOO_SHORT,
-   * GRU_DIVERGED when a loss is not finite, GRU_INTERRUPTED when the signal fired
+   * @throws GruError GRU_VOCABULARY for characters that the model does not know, unless `unknown` says what to do about
+   * them, or where too few are left without them; GRU_CORPUS_TOO_SHORT, GRU_USAGE, GRU_DIVERGED when a loss is not finite, GRU_INTERRUPTED when the signal fired
    */
   evaluate(text: string, options: EvaluateOptions = {}): Promise<Evaluation> {
     const evaluation = this.#evaluated.then(() =>

@@ -15,6 +15,7 @@ import {
 import { CONFIG_KEYS, resolveConfig, type TrainingConfig } from './config.js';
 import type { Corpus } from './corpus.js';
 import { placeNetwork } from './device.js';
+import { displayName } from './display.js';
 import { GruError } from './errors.js';
 import type { StartEvent } from './events.js';
 import {
@@ -131,10 +132,10 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
   ) {
     config.prefixes = prefixesFrom(corpus.text);
     notices.push(
-      `the default prefixes are not in this text; using ${config.prefixes.join(', ')} from it (--prefix sets others)`,
+      `the default prefixes are not in this text; using ${config.prefixes.map(displayName).join(', ')} from it (--prefix sets others)`,
     );
   }
-  for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix "${prefix}"`);
+  for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix ${displayName(prefix)}`);
   const position = resumed?.metadata.trainer.position;
   const goesBack = config.onDivergence === 'rollback';
   const lastGood =

@@ -1,9 +1,9 @@
 /** Characters (code points) and their ids, in order of first appearance. Saved with every model. */
 
+import { displayName } from './display.js';
 import { GruError } from './errors.js';
+import { UnknownCharacters, unknownError } from './unknown.js';
 
-/** At most this many unknown characters are named in a message. */
-const NAMED_UNKNOWNS = 5;
 /** Code units of a text looked at together. */
 const BLOCK = 1 << 14;
 /** Code points of Unicode. */
@@ -28,7 +28,7 @@ export class Vocabulary {
       if (code < 0 || ids[code] !== 0) {
         throw new GruError(
           'GRU_VOCABULARY',
-          `expected distinct single characters in the vocabulary, received ${JSON.stringify(character)} at id ${id}`,
+          `expected distinct single characters in the vocabulary, received ${typeof character === 'string' ? displayName(character) : String(character)} at id ${id}`,
           'A vocabulary is a JSON array of characters in id order.',
         );
       }
@@ -68,8 +68,15 @@ export class Vocabulary {
 
   /** Whether every character of the text has an id. */
   covers(text: string): boolean {
-    for (const character of text) if (!this.#has(character)) return false;
+    for (const character of text) if (this.idOf(character) === undefined) return false;
     return true;
+  }
+
+  /** The id of a character, if it has one. */
+  idOf(character: string): number | undefined {
+    const code = codeOf(character);
+    const entry = code < 0 ? 0 : (this.#ids[code] ?? 0);
+    return entry === 0 ? undefined : entry - 1;
   }
 
   /**
@@ -79,9 +86,31 @@ export class Vocabulary {
    * @throws GruError GRU_VOCABULARY naming the unknown characters with their positions, counted from 1
    */
   encode(text: string, label: string): Uint32Array {
+    const characters = new UnknownCharacters();
+    const ids = this.encodeWith(text, (code, position) => characters.note(code, position));
+    const { unknown } = characters.report(ids.length);
+    if (unknown.length === 0) return ids;
+    throw unknownError(unknown, {
+      label,
+      expected: `the model's ${this.size} characters`,
+      hint: 'The model can only read characters of the text it was trained on; use others, or train on a text that has them.',
+    });
+  }
+
+  /**
+   * The same where an unknown character is no error.
+   *
+   * @param unknown - told the code point of each, and its position, counted from 1; returns the id to read instead, or
+   * undefined to leave it out
+   */
+  encodeWith(
+    text: string,
+    unknown: (codePoint: number, position: number) => number | undefined,
+  ): Uint32Array {
     const table = this.#ids;
     const ids = new Uint32Array(text.length);
-    let position = 0;
+    let length = 0;
+    let leftOut = 0;
     for (const units of blocksOf(text)) {
       for (let at = 0; at < units.length; at++) {
         let code = units[at] as number;
@@ -90,13 +119,22 @@ export class Vocabulary {
           if (code > 0xffff) at++;
         }
         const entry = code < table.length ? (table[code] as number) : 0;
-        if (entry === 0) throw this.#unknown(text, label);
-        ids[position] = entry - 1;
-        position += 1;
+        if (entry !== 0) {
+          ids[length] = entry - 1;
+          length += 1;
+          continue;
+        }
+        const id = unknown(code, length + leftOut + 1);
+        if (id === undefined) {
+          leftOut += 1;
+        } else {
+          ids[length] = id;
+          length += 1;
+        }
       }
     }
     // What is cut off was never written, so it takes up no memory; a copy would.
-    return ids.subarray(0, position);
+    return ids.subarray(0, length);
   }
 
   /** The text of some ids. */
@@ -104,29 +142,6 @@ export class Vocabulary {
     let text = '';
     for (const id of ids) text += this.characters[id] ?? '';
     return text;
-  }
-
-  #has(character: string): boolean {
-    const code = character.codePointAt(0) ?? 0;
-    return code < this.#ids.length && this.#ids[code] !== 0;
-  }
-
-  #unknown(text: string, label: string): GruError {
-    const unknown = new Map<string, number>();
-    let position = 0;
-    for (const character of text) {
-      position += 1;
-      if (!this.#has(character) && !unknown.has(character)) unknown.set(character, position);
-    }
-    const named = [...unknown]
-      .slice(0, NAMED_UNKNOWNS)
-      .map(([character, at]) => `${show(character)} at position ${at}`);
-    const more = unknown.size > NAMED_UNKNOWNS ? ` and ${unknown.size - NAMED_UNKNOWNS} more` : '';
-    return new GruError(
-      'GRU_VOCABULARY',
-      `expected ${label} in the model's ${this.size} characters, received unknown ${named.join(', ')}${more}`,
-      'The model can only read characters of the text it was trained on; use others, or train on a text that has them.',
-    );
   }
 }
 
@@ -160,10 +175,4 @@ function isHighSurrogate(unit: number): boolean {
 /** The code point of a high surrogate and the unit after it; the surrogate itself where they are no pair. */
 function joined(high: number, next = 0): number {
   return (next & 0xfc00) === 0xdc00 ? 0x10000 + ((high & 0x3ff) << 10) + (next & 0x3ff) : high;
-}
-
-/** A character in quotes with its code point, so that blanks and look-alikes can be told apart. */
-function show(character: string): string {
-  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-  return `"${character}" (U+${code})`;
 }

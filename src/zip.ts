@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import type { Inflate } from 'fflate';
+import { displayName } from './display.js';
 import { GruError } from './errors.js';
 
 /** One text of an archive, still undecoded; the bytes belong to the caller. */
@@ -58,14 +59,6 @@ interface Entry {
   compressedBytes: number;
   bytes: number;
   localOffset: number;
-}
-
-/** A name as it may be shown: in quotes, cut to 120 characters, control and direction characters escaped. */
-export function displayName(name: string): string {
-  const escaped = name.replace(/["\\\p{C}\p{Zl}\p{Zp}]/gu, (c) =>
-    c === '"' || c === '\\' ? `\\${c}` : `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-  return `"${escaped.length > 120 ? `${escaped.slice(0, 119)}…` : escaped}"`;
 }
 
 /** Whether the bytes begin like a zip archive, an empty one included. */

@@ -9,6 +9,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
 const ORDER = [
   'errors.ts',
+  'display.ts',
   'atomic-file.ts',
   'package-version.ts',
   'config.ts',
@@ -17,7 +18,11 @@ const ORDER = [
   'clipping.ts',
   'schedule.ts',
   'batches.ts',
+  'unknown.ts',
   'vocabulary.ts',
+  'variants.ts',
+  'nearest.ts',
+  'reading.ts',
   'events.ts',
   'position.ts',
   'divergence.ts',
@@ -46,6 +51,7 @@ const ORDER = [
   'cli/options.ts',
   'cli/stop.ts',
   'cli/live-line.ts',
+  'cli/notes.ts',
   'cli/views.ts',
   'cli/train.ts',
   'cli/generate.ts',
@@ -100,6 +106,15 @@ describe('src/', () => {
       if (!file.startsWith('cli/')) expect(imports, file).not.toContain('commander');
       if (file !== 'zip.ts') expect(imports, file).not.toContain('fflate');
     }
+  });
+
+  test('the table of characters is loaded only where an unknown one asks for it', () => {
+    const importers = (module: string) =>
+      files.filter((file) => importsOf(join('src', file)).some((name) => name.endsWith(module)));
+    expect(importers('/variants.js')).toEqual(['nearest.ts']);
+    expect(importers('/nearest.js')).toEqual(['reading.ts']);
+    const source = readFileSync(join(ROOT, 'src/reading.ts'), 'utf8');
+    expect(source.match(/.*'\.\/nearest\.js'.*/g)).toEqual([expect.stringMatching(/ await import\(/)]);
   });
 });
 

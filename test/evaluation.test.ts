@@ -47,6 +47,8 @@ test.each([PIECE, PIECE + 1, PIECE + 2, 2 * PIECE + 300])(
       lossSum,
       tokens: length - 1,
       perplexity: Math.exp(lossSum / (length - 1)),
+      skipped: 0,
+      replaced: 0,
     });
   },
 );

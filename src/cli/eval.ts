@@ -2,13 +2,15 @@
 
 import type { Command } from 'commander';
 import type { DeviceName, TrainingConfig } from '../config.js';
-import type { EvaluationProgress } from '../evaluation.js';
+import type { Evaluation, EvaluationProgress } from '../evaluation.js';
 import { perplexity } from '../perplexity.js';
-import { duration, grouped, LiveLine } from './live-line.js';
-import { configValue, tellGpuWait } from './options.js';
+import type { UnknownPolicy, UnknownReport } from '../unknown.js';
+import { duration, grouped, LiveLine, plural } from './live-line.js';
+import { configValue, tellGpuWait, UNKNOWN_HELP, unknownValue } from './options.js';
 
 interface EvalFlags {
   maxChars?: TrainingConfig['maxChars'];
+  unknown?: UnknownPolicy;
   vocabulary?: string;
   device?: DeviceName;
   json?: boolean;
@@ -24,6 +26,7 @@ export function declareEval(command: Command): void {
       'characters of the text to use, or all (default: all)',
       configValue('maxChars', '--max-chars'),
     )
+    .option('--unknown <policy>', UNKNOWN_HELP, unknownValue)
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
     .option(
       '--device <name>',
@@ -40,7 +43,8 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
   const { GruError } = await import('../errors.js');
   const { toNdjson } = await import('../events.js');
   const { stopOnSignals } = await import('./stop.js');
-  const { vocabulary, device } = flags;
+  const { tellUnknown } = await import('./notes.js');
+  const { vocabulary, device, unknown } = flags;
   const line = new LiveLine(!flags.json);
   const stop = stopOnSignals(() => {});
   try {
@@ -49,17 +53,15 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
     await using model = await LanguageModel.load(path, options);
     const { text } = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all', signal });
     const onProgress = drawOn(line);
-    const result = await model.evaluate(text, { signal, onProgress });
+    let kinds: UnknownReport['unknown'] = [];
+    const onUnknown = (report: UnknownReport) => {
+      kinds = report.unknown;
+      tellUnknown(report, 'the text');
+    };
+    const result = await model.evaluate(text, { signal, onProgress, unknown, onUnknown });
     line.wipe();
-    if (flags.json) {
-      process.stdout.write(toNdjson({ type: 'evaluation', ...result }));
-      return;
-    }
-    const { lossSum, tokens } = result;
-    const mean = (lossSum / tokens).toPrecision(5);
-    process.stdout.write(
-      `perplexity ${result.perplexity.toPrecision(6)} (${mean} nats a character, ${grouped(tokens)} predictions)\n`,
-    );
+    if (flags.json) process.stdout.write(toNdjson({ type: 'evaluation', ...result, unknown: kinds }));
+    else process.stdout.write(`${resultLine(result, kinds)}\n`);
   } catch (thrown) {
     if (!(thrown instanceof GruError) || thrown.code !== 'GRU_INTERRUPTED') throw thrown;
     const hint = 'Nothing is kept of an evaluation that was stopped; run it again.';
@@ -68,6 +70,26 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
     line.wipe();
     stop.dispose();
   }
+}
+
+/** The perplexity, what it is of, and what was not read as it stands. */
+function resultLine(
+  { perplexity, lossSum, tokens, skipped, replaced }: Evaluation,
+  kinds: UnknownReport['unknown'],
+): string {
+  const mean = (lossSum / tokens).toPrecision(5);
+  const characters = tokens + 1 + skipped;
+  const share = (count: number, became: string) => {
+    const of = kinds.filter(({ replacement }) => (replacement === null) === (became === 'left out')).length;
+    const percent = (100 * count) / characters;
+    const amount = percent < 0.1 ? 'under 0.1 %' : `${percent.toFixed(1)} %`;
+    return `; ${plural(count, 'character')} (${plural(of, 'kind')}) ${became}, ${amount}`;
+  };
+  return [
+    `perplexity ${perplexity.toPrecision(6)} (${mean} nats a character, ${grouped(tokens)} predictions)`,
+    ...(replaced > 0 ? [share(replaced, 'replaced')] : []),
+    ...(skipped > 0 ? [share(skipped, 'left out')] : []),
+  ].join('');
 }
 
 /** Draws how far an evaluation that begins now is, how it does, and how long it will take. */

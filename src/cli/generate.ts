@@ -2,8 +2,18 @@
 
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type DeviceName } from '../config.js';
+import type { PrefixReport } from '../generator.js';
 import { DEFAULT_SAMPLING } from '../sampling.js';
-import { collectPrefix, configValue, DEFAULT_OUT, numberValue, tellGpuWait } from './options.js';
+import type { UnknownPolicy } from '../unknown.js';
+import {
+  collectPrefix,
+  configValue,
+  DEFAULT_OUT,
+  numberValue,
+  tellGpuWait,
+  UNKNOWN_HELP,
+  unknownValue,
+} from './options.js';
 
 interface GenerateFlags {
   prefix?: readonly string[];
@@ -14,6 +24,7 @@ interface GenerateFlags {
   repetitionPenalty?: number;
   seed?: number;
   count?: number;
+  unknown?: UnknownPolicy;
   vocabulary?: string;
   device?: DeviceName;
   json?: boolean;
@@ -60,6 +71,7 @@ export function declareGenerate(command: Command): void {
       'texts for each prefix, with the seeds seed, seed + 1 and so on (default: 1)',
       numberValue('--count'),
     )
+    .option('--unknown <policy>', UNKNOWN_HELP, unknownValue)
     .option('--vocabulary <file>', 'JSON array of characters in id order, for a model file that holds none')
     .option(
       '--device <name>',
@@ -74,23 +86,32 @@ async function runGenerate(path: string, flags: GenerateFlags): Promise<void> {
   const { LanguageModel } = await import('../model.js');
   const { toNdjson } = await import('../events.js');
   const { prefixesOfTexts } = await import('../generator.js');
+  const { displayName } = await import('../display.js');
+  const { tellUnknown } = await import('./notes.js');
   const { prefix, vocabulary, device, json, ...options } = flags;
   await using model = await LanguageModel.load(path, { vocabulary, device, onGpuWait: tellGpuWait });
   const prefixes = prefix ?? defaultPrefixes(model);
   const texts = prefixesOfTexts(prefixes, options.count);
+  const read = new Map<string, string>();
+  const onUnknown = (report: PrefixReport) => {
+    if (!read.has(report.prefix)) tellUnknown(report, `the prefix ${displayName(report.prefix)}`);
+    read.set(report.prefix, report.read);
+  };
+  const beginning = (text: number) => read.get(texts[text] as string) ?? (texts[text] as string);
   // On a screen the first text grows as it is written; those beside it come after it, whole.
-  const written = texts.map((text): string[] => [text]);
+  const written = texts.map((): string[] => []);
   let begun = false;
-  for await (const pieces of model.streamAll(prefixes, options)) {
+  for await (const pieces of model.streamAll(prefixes, { ...options, onUnknown })) {
     for (const [index, piece] of pieces.entries()) {
       if (index > 0 || json) written[index]?.push(piece);
-      else process.stdout.write(begun ? piece : texts[0] + piece);
+      else process.stdout.write(begun ? piece : beginning(0) + piece);
     }
     begun = true;
   }
   for (const [index, pieces] of written.entries()) {
-    const text = pieces.join('');
-    const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix: texts[index], text };
+    const prefix = beginning(index);
+    const text = prefix + pieces.join('');
+    const event = { type: 'sample', epoch: model.metadata?.epochs ?? 0, prefix, text };
     if (json) process.stdout.write(toNdjson(event));
     else process.stdout.write(index === 0 && begun ? '\n' : `${text}\n`);
   }

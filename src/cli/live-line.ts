@@ -47,3 +47,8 @@ export function duration(seconds: number): string {
 export function grouped(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+/** A count and what is counted, a regular noun. */
+export function plural(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

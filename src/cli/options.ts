@@ -2,6 +2,7 @@
 
 import { checkOption, type TrainingConfig } from '../config.js';
 import { GruError } from '../errors.js';
+import { checkUnknownPolicy, type UnknownPolicy } from '../unknown.js';
 
 /** The directory of a run or model that names none. */
 export const DEFAULT_OUT = 'gru-model';
@@ -39,4 +40,14 @@ export function numberValue(flag: string) {
 export function collectPrefix(text: string, before: readonly string[] | undefined): readonly string[] {
   checkOption('prefixes', [text], '--prefix');
   return [...(before ?? []), text];
+}
+
+/** What --unknown does, for help. */
+export const UNKNOWN_HELP =
+  'characters that the model does not know: error, skip or nearest (default: error)';
+
+/** A parser for --unknown. */
+export function unknownValue(text: string): UnknownPolicy {
+  checkUnknownPolicy(text, '--unknown');
+  return text;
 }

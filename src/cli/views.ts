@@ -1,6 +1,5 @@
 /** What a training run looks like: for people on a terminal or in a log, and for programs as NDJSON. */
 
-import { styleText } from 'node:util';
 import {
   type CheckpointEvent,
   type EpochEvent,
@@ -12,7 +11,8 @@ import {
 import { packageVersion } from '../package-version.js';
 import { perplexity } from '../perplexity.js';
 import { reportsAfter } from '../schedule.js';
-import { duration, grouped, LiveLine } from './live-line.js';
+import { duration, grouped, LiveLine, plural } from './live-line.js';
+import { noteLine } from './notes.js';
 import { DEFAULT_OUT } from './options.js';
 import { bytesText, driverText } from './table.js';
 
@@ -62,10 +62,10 @@ export class TerminalView {
         this.#tellCheckpoint(event);
         break;
       case 'rollback':
-        this.#print(process.stderr, yellow(`note: diverged: ${event.reason}`));
+        this.#print(process.stderr, noteLine(`diverged: ${event.reason}`));
         this.#print(
           process.stderr,
-          yellow(`note: going back to epoch ${event.epoch}, with a learning rate of ${event.learningRate}`),
+          noteLine(`going back to epoch ${event.epoch}, with a learning rate of ${event.learningRate}`),
         );
         break;
       case 'end':
@@ -97,7 +97,7 @@ export class TerminalView {
     );
     const sizes = `${grouped(corpus.characters)} characters, ${grouped(corpus.vocabSize)} distinct; ${grouped(parameters)} parameters`;
     this.#print(process.stderr, `corpus ${corpus.name}: ${sizes}`);
-    for (const notice of notices) this.#print(process.stderr, yellow(`note: ${notice}`));
+    for (const notice of notices) this.#print(process.stderr, noteLine(notice));
   }
 
   #report(event: EpochEvent): void {
@@ -159,12 +159,4 @@ export class TerminalView {
     this.#live.wipe();
     stream.write(`${line}\n`);
   }
-}
-
-function yellow(text: string): string {
-  return styleText('yellow', text, { stream: process.stderr });
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -4,7 +4,7 @@ import { deflateRawSync, constants as zlib } from 'node:zlib';
 import { strToU8, type Zippable, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { GruError } from '../../src/errors.js';
-import { displayName, isZip, readZipTexts, ZIP_LIMITS } from '../../src/zip.js';
+import { isZip, readZipTexts, ZIP_LIMITS } from '../../src/zip.js';
 
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
@@ -374,13 +374,5 @@ describe('what is refused', () => {
       });
     await expectRefusal(count(1), /expected 1 entries in the directory, received more/);
     await expectRefusal(count(3), /expected 3 entries in the directory, received 2/);
-  });
-});
-
-describe('displayName', () => {
-  it('escapes what could steer a terminal and cuts what is long', () => {
-    expect(displayName('歌词 a.txt')).toBe('"歌词 a.txt"');
-    expect(displayName('\u001b[31m\u009b\u202e"\\\n')).toBe('"\\u{1b}[31m\\u{9b}\\u{202e}\\"\\\\\\u{a}"');
-    expect(displayName('x'.repeat(5000))).toHaveLength(122);
   });
 });
