@@ -52,8 +52,7 @@ export async function readResumePoint(out: string): Promise<ResumePoint> {
     metadata === undefined ||
     state === undefined ||
     rows !== metadata.config.batchSize ||
-    trainer === undefined ||
-    !isTrainerRecord(trainer)
+    trainer === undefined
   ) {
     throw new GruError(
       'GRU_MODEL',
@@ -62,29 +61,6 @@ export async function readResumePoint(out: string): Promise<ResumePoint> {
     );
   }
   return { ...content, state, metadata: { ...metadata, trainer } };
-}
-
-/** Whether a record from a file has the form it must have. */
-function isTrainerRecord({ source, position, eventLogBytes }: TrainerRecord): boolean {
-  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-  const isNumber = (value: unknown) => typeof value === 'number';
-  if (
-    typeof source !== 'string' ||
-    !isCount(eventLogBytes) ||
-    typeof position !== 'object' ||
-    position === null
-  ) {
-    return false;
-  }
-  const { epochs, lossSums, gradientNorms, epochSeconds, perplexity, seconds } = position;
-  return (
-    isCount(epochs) &&
-    Array.isArray(lossSums) &&
-    Array.isArray(gradientNorms) &&
-    lossSums.length === gradientNorms.length &&
-    [...lossSums, ...gradientNorms, epochSeconds, seconds].every(isNumber) &&
-    (perplexity === null || isNumber(perplexity))
-  );
 }
 
 /** Writes the checkpoints of one run. */

@@ -3,7 +3,7 @@
  * a default is written; the command line's help reads it from here.
  */
 
-import { GruError } from './errors.js';
+import { GruError, quote } from './errors.js';
 
 /** Order of the batches, as in the book chapter. */
 export type Sampling = 'adjacent' | 'random';
@@ -142,10 +142,10 @@ export function resolveConfig(given: Partial<TrainingConfig>): TrainingConfig {
   const config: TrainingConfig = { ...DEFAULT_CONFIG };
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    if (!(key in RULES)) {
+    if (!Object.hasOwn(RULES, key)) {
       throw new GruError(
         'GRU_USAGE',
-        `expected a training option, received ${JSON.stringify(key)}`,
+        `expected a training option, received ${quote(key)}`,
         `The options are ${CONFIG_KEYS.join(', ')}.`,
       );
     }
@@ -164,10 +164,9 @@ export function resolveConfig(given: Partial<TrainingConfig>): TrainingConfig {
 export function checkOption(key: keyof TrainingConfig, value: unknown, label: string): void {
   const rule = RULES[key];
   if (rule.holds(value)) return;
-  const received = typeof value === 'string' ? JSON.stringify(value) : String(value);
   throw new GruError(
     'GRU_USAGE',
-    `expected ${rule.expected} for ${label}, received ${received}`,
+    `expected ${rule.expected} for ${label}, received ${quote(value)}`,
     `The default is ${String(DEFAULT_CONFIG[key])}; gru-native train --help lists all options.`,
   );
 }

@@ -22,6 +22,12 @@ export type ErrorCode =
   | 'GRU_DISPOSED' // used after dispose()
   | 'GRU_INTERNAL'; // a bug in this package
 
+/** Most UTF-16 units of a message or hint, and of a value that one quotes. */
+const LONGEST_LINE = 2000;
+const LONGEST_QUOTE = 80;
+/** What would break a line, steer a terminal or turn the order of reading. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Surrogate}]/gu;
+
 /** What went wrong, and what to do about it. */
 export class GruError extends Error {
   override readonly name = 'GruError';
@@ -32,14 +38,34 @@ export class GruError extends Error {
 
   /**
    * @param code - stable code
-   * @param message - the cause in one line, with what was expected and what was received
-   * @param hint - the remedy in one line
+   * @param message - the cause in one line, with what was expected and what was received; what is not printable in
+   * it, such as in the name of a file, is escaped, and it is cut where it is very long
+   * @param hint - the remedy in one line, likewise
    */
   constructor(code: ErrorCode, message: string, hint = '', options?: { cause?: unknown }) {
-    super(message, options);
+    super(oneLine(message), options);
     this.code = code;
-    this.hint = hint;
+    this.hint = oneLine(hint);
   }
+}
+
+function oneLine(text: string): string {
+  const cut = text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…` : text;
+  return cut.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** Any value as a message quotes it, as JSON where it can be and cut short; never throws. */
+export function quote(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return String(value);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // nested too deep, or in a circle
+  }
+  text ??= 'an object';
+  return text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
 }
 
 /** What to do about errors of the native side. */

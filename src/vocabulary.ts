@@ -1,6 +1,6 @@
 /** Characters (code points) and their ids, in order of first appearance. Saved with every model. */
 
-import { GruError } from './errors.js';
+import { GruError, quote } from './errors.js';
 
 /** At most this many unknown characters are named in a message. */
 const NAMED_UNKNOWNS = 5;
@@ -28,7 +28,7 @@ export class Vocabulary {
       if (code < 0 || ids[code] !== 0) {
         throw new GruError(
           'GRU_VOCABULARY',
-          `expected distinct single characters in the vocabulary, received ${JSON.stringify(character)} at id ${id}`,
+          `expected distinct single characters in the vocabulary, received ${quote(character)} at id ${id}`,
           'A vocabulary is a JSON array of characters in id order.',
         );
       }

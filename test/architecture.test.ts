@@ -10,6 +10,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const ORDER = [
   'errors.ts',
   'atomic-file.ts',
+  'regular-file.ts',
   'package-version.ts',
   'config.ts',
   'random.ts',
@@ -50,6 +51,7 @@ const ORDER = [
   'cli/corpus.ts',
   'cli/cuda-probe.ts',
   'cli/doctor.ts',
+  'cli/program.ts',
   'cli/main.ts',
 ];
 
