@@ -2,6 +2,7 @@
 
 import { GruError, quote } from './errors.js';
 
+const HINT = 'A vocabulary is a JSON array of characters in id order.';
 /** At most this many unknown characters are named in a message. */
 const NAMED_UNKNOWNS = 5;
 /** Code units of a text looked at together. */
@@ -29,13 +30,13 @@ export class Vocabulary {
         throw new GruError(
           'GRU_VOCABULARY',
           `expected distinct single characters in the vocabulary, received ${quote(character)} at id ${id}`,
-          'A vocabulary is a JSON array of characters in id order.',
+          HINT,
         );
       }
       ids[code] = id + 1;
     }
     if (characters.length === 0) {
-      throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one');
+      throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one', HINT);
     }
     this.characters = characters;
     this.#ids = ids;
