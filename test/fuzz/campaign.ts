@@ -124,7 +124,7 @@ export function fuzz<T>(target: Target<T>): void {
       const replay = `GRU_FUZZ_SEED=${details.seed} GRU_FUZZ_PATH=${details.counterexamplePath}`;
       const again = `again: ${replay} npx vitest run test/fuzz -t "${name}"`;
       throw new Error(
-        `${details.errorInstance}\n${fc.defaultReportMessage(details).slice(0, LONGEST_REPORT)}\nthe input: ${file}\n${again}`,
+        `${details.errorInstance}\n${fc.defaultReportMessage(details)?.slice(0, LONGEST_REPORT)}\nthe input: ${file}\n${again}`,
       );
     }
     if (GRU_FUZZ_REPORT !== undefined) {

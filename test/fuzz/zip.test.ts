@@ -23,8 +23,8 @@ const name = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom(...NAMES) },
 );
 const text = fc.oneof(
-  { weight: 8, arbitrary: fc.string({ maxLength: 60 }).map((text) => Buffer.from(text)) },
-  { weight: 2, arbitrary: fc.nat({ max: 40_000 }).map((length) => Buffer.from('la '.repeat(length))) },
+  { weight: 40, arbitrary: fc.string({ maxLength: 60 }).map((text) => Buffer.from(text)) },
+  { weight: 4, arbitrary: fc.nat({ max: 2000 }).map((length) => Buffer.from('la '.repeat(length))) },
   {
     weight: 1,
     arbitrary: fc.constantFrom(100_000, 1_000_000, 1_000_001).map((length) => Buffer.alloc(length)),
