@@ -44,7 +44,11 @@ export async function readResumePoint(out: string): Promise<ResumePoint> {
       'Leave out --resume to begin a new run, or name its directory with --out.',
     );
   }
-  const content = await readModelFile(path);
+  return resumePoint(await readModelFile(path), path);
+}
+
+/** A file's content as that of a checkpoint; as {@link readResumePoint}. */
+export function resumePoint(content: ModelContent, path: string): ResumePoint {
   const { metadata, state } = content;
   const trainer = metadata?.trainer;
   const rows = state === undefined ? 0 : state.length / content.hiddenSize;

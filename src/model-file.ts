@@ -104,7 +104,15 @@ export function encodeFile(
  */
 export async function readModelFile(path: string, vocabularyPath?: string): Promise<ModelContent> {
   const file = await locate(path);
-  const bytes = await readBytes(file);
+  return modelContent(await readBytes(file), file, vocabularyPath);
+}
+
+/** What the bytes of a model or trainer file hold; as {@link readModelFile}. */
+export async function modelContent(
+  bytes: Uint8Array,
+  file: string,
+  vocabularyPath?: string,
+): Promise<ModelContent> {
   const { metadata: json, ...tensors } = decode(bytes, file);
   const metadata = json === '' ? undefined : checkMetadata(json, file);
   const characters =
