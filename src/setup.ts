@@ -107,6 +107,13 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   }
   for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix "${prefix}"`);
   const position = resumed?.metadata.trainer.position;
+  if (position !== undefined && position.lossSums.length >= updates) {
+    throw new GruError(
+      'GRU_MODEL',
+      `expected a checkpoint of fewer than the ${updates} updates of an epoch, received ${position.lossSums.length}`,
+      'The file is damaged; begin a new run with --overwrite.',
+    );
+  }
   if (position !== undefined && position.epochs >= config.epochs) {
     notices.push(`${position.epochs} epochs are done already, and --epochs, the total, is ${config.epochs}`);
   }
