@@ -190,7 +190,7 @@ fuzz({
       return expectRefusal(thrown, 'GRU_VOCABULARY');
     }
   },
-  runs: 8000,
+  runs: 2500,
   // V8's strings have two bytes a unit, its objects some hundred each.
   allowed: { times: 40, beside: 2 ** 20 },
   accepted: [0.05, 0.6],

@@ -168,7 +168,7 @@ fuzz({
       throw new Error('expected the prototype of objects as it was');
     return true;
   },
-  runs: 1500,
+  runs: 1000,
   // A program is built for every line.
   allowed: { times: 1000, beside: 2 ** 23 },
   accepted: [0.05, 0.9],

@@ -108,7 +108,7 @@ fuzz({
       );
     return true;
   },
-  runs: 12_000,
+  runs: 8000,
   allowed: { times: 64, beside: 2 ** 20 }, // most of it the plain reading's
   accepted: [0.3, 0.9],
 });

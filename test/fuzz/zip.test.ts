@@ -231,7 +231,7 @@ fuzz({
     if (clean && !right) throw new Error('expected the texts of an honest archive, received others');
     return true;
   },
-  runs: 2500,
+  runs: 1000,
   // The texts, which have at most a hundred times the archive's bytes or a million, and one more; and until it is
   // collected, the inflater's garbage, some three times as much.
   allowed: { times: 400, beside: 2 ** 23 },
