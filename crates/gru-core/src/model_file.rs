@@ -15,7 +15,7 @@
 //! several keys would come out in another order every time, and equal models would differ in bytes.
 //!
 //! Bytes that come in are hostile until checked: how much the header holds by `header.rs`, sizes and offsets by the
-//! safetensors crate, names, shapes, types and finite values here. Reading takes at most 5 times the bytes of the file
+//! safetensors crate, names, shapes, types and finite values here. Reading takes at most 4 times the bytes of the file
 //! and 192 KiB beside (`tests/hostile_files`). Writing is `writer.rs`.
 
 use crate::{Layout, Sizes};

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Reading takes at most so many times the bytes of the file, and this much beside (1000 values of a header as the
 /// safetensors crate holds them): the tensors are held three times
 /// for a moment (as in the file, in this crate's order, joined), the metadata while it grows.
-const TIMES: usize = 5;
+const TIMES: usize = 4;
 const BESIDE: usize = 192 * 1024;
 /// No single file may take longer, on the slowest machine.
 const SLOWEST: Duration = Duration::from_secs(2);
