@@ -62,6 +62,16 @@ function memory(): number {
   return used_heap_size + external_memory;
 }
 
+/** Bytes that were asked for with `new Uint8Array`: what is collected at once, V8's count does not show. */
+let asked = 0;
+const PlainArray = globalThis.Uint8Array;
+const CountingArray = new Proxy(PlainArray, {
+  construct: (target, args) => {
+    if (typeof args[0] === 'number') asked += args[0];
+    return Reflect.construct(target, args);
+  },
+});
+
 /** Counts inputs; a thread looks at it, and ends a process in which one input does not end. */
 const progress = new BigInt64Array(new SharedArrayBuffer(8));
 const WATCH = `
@@ -91,12 +101,19 @@ export function fuzz<T>(target: Target<T>): void {
     const property = fc.asyncProperty(inputs, async (input) => {
       const { length } = bytes(input);
       Atomics.add(progress, 0, 1n);
+      globalThis.Uint8Array = CountingArray;
+      asked = 0;
       const before = memory();
       const began = performance.now();
-      const outcome = attack(input);
-      const isAccepted = typeof outcome === 'boolean' ? outcome : await outcome;
+      let isAccepted: boolean | Promise<boolean>;
+      try {
+        isAccepted = attack(input);
+        if (typeof isAccepted !== 'boolean') isAccepted = await isAccepted;
+      } finally {
+        globalThis.Uint8Array = PlainArray;
+      }
       const taken = performance.now() - began;
-      const used = memory() - before;
+      const used = Math.max(memory() - before, asked);
       Atomics.add(progress, 0, 1n);
       seen.executions++;
       seen.bytes += length;

@@ -64,6 +64,7 @@ impl Tally {
         match result {
             Ok(file) => {
                 self.loaded += 1;
+                check_header(bytes, &file)?;
                 check_whole(&file)
             }
             Err(error) => {
@@ -88,6 +89,27 @@ impl Tally {
              \"allowed\":\"{TIMES} x input + {BESIDE} bytes\"}}\n"
         )
     }
+}
+
+/// Whether the header says what was read, by a plain reading of it: of all tensors there are, type and shape.
+fn check_header(bytes: &[u8], file: &ModelFile) -> Result<(), String> {
+    let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let (vocab, hidden) = (file.vocab_size, file.hidden_size);
+    let rows = 3 * hidden;
+    let right = header.as_object().unwrap().iter().all(|(name, said)| {
+        let shape = match &**name {
+            "gru.weight_ih_l0" => vec![rows, vocab],
+            "gru.weight_hh_l0" => vec![rows, hidden],
+            "gru.bias_ih_l0" | "gru.bias_hh_l0" => vec![rows],
+            "output.weight" => vec![vocab, hidden],
+            "output.bias" => vec![vocab],
+            "trainer.state" => vec![file.state.len() / hidden, hidden],
+            other => return other == "__metadata__",
+        };
+        said["dtype"] == "F32" && said["shape"] == serde_json::json!(shape)
+    });
+    if right { Ok(()) } else { Err(format!("expected this header to be refused: {header}")) }
 }
 
 /// Whether everything of a file that was read is as it must be, and is read the same again.

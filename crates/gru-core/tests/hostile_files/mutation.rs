@@ -32,8 +32,10 @@ const NUMBERS: [&str; 24] = [
     "1e19",
     "3074457345618258603",
 ];
-const DTYPES: [&str; 12] = [
+const DTYPES: [&str; 14] = [
     "F32",
+    "I32",
+    "U32",
     "F64",
     "F16",
     "BF16",
@@ -251,7 +253,7 @@ fn entry(name: &str, dtype: &str, shape: &str, offsets: &str) -> String {
 fn lie(choices: &mut Choices, entries: &mut Vec<String>) {
     let at = choices.below(entries.len());
     let name = choices.one_of(&NAMES);
-    match choices.below(9) {
+    match choices.below(10) {
         0 => drop((entries.len() > 1).then(|| entries.remove(at))),
         1 => entries.push(entries[at].clone()), // the same key twice
         2 => entries[at] = format!("\"{name}\":{}", value(choices)),
@@ -261,6 +263,8 @@ fn lie(choices: &mut Choices, entries: &mut Vec<String>) {
         }
         4 => entries[at] = entries[at].replacen("F32", choices.one_of(&DTYPES), 1),
         5 => entries[at] = entries[at].replacen("\"shape\":[", "\"shape\":[1,", 1),
+        // The same bytes in another shape.
+        8 => entries[at] = transposed(&entries[at]),
         6 => entries[at] = entries[at].replacen("data_offsets", "data_offset", 1),
         7 => {
             let (from, to) = ("\"shape\":[", format!("\"shape\":[{},", choices.one_of(&NUMBERS)));
@@ -272,6 +276,14 @@ fn lie(choices: &mut Choices, entries: &mut Vec<String>) {
             entries.extend((0..many).map(|i| entry(&format!("{name}{i}"), "F32", "[0]", "[0,0]")));
         }
     }
+}
+
+/// An entry whose dimensions change places.
+fn transposed(entry: &str) -> String {
+    let Some((before, rest)) = entry.split_once("\"shape\":[") else { return entry.into() };
+    let Some((shape, after)) = rest.split_once(']') else { return entry.into() };
+    let dimensions: Vec<&str> = shape.split(',').rev().map(str::trim).collect();
+    format!("{before}\"shape\":[{}]{after}", dimensions.join(","))
 }
 
 /// A list of numbers, of any length.
