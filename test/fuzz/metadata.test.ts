@@ -51,6 +51,8 @@ const value: fc.Arbitrary<Json> = fc.oneof(
     true,
     '',
     'NaN',
+    'a',
+    '春',
     'all',
     'auto',
     'gru-reset-after',
@@ -183,12 +185,16 @@ fuzz({
       return expectRefusal(thrown, 'GRU_MODEL');
     }
     expectWhole(metadata);
+    let vocabulary: Vocabulary;
     try {
-      const vocabulary = new Vocabulary(metadata.vocabulary);
-      return vocabulary.encode(vocabulary.characters.join(''), 'its own').every((id, at) => id === at);
+      vocabulary = new Vocabulary(metadata.vocabulary);
     } catch (thrown) {
       return expectRefusal(thrown, 'GRU_VOCABULARY');
     }
+    const ids = vocabulary.encode(vocabulary.characters.join(''), 'its own');
+    const right = ids.length === metadata.vocabulary.length && ids.every((id, at) => id === at);
+    if (!right) throw new Error(`expected distinct characters, received ${vocabulary.characters}`);
+    return true;
   },
   runs: 2500,
   // V8's strings have two bytes a unit, its objects some hundred each.
