@@ -3,7 +3,7 @@
  * with no more memory than a stated multiple of the input. Inputs come from fast-check, so that a failure is made small
  * and can be run again.
  *
- * - `GRU_FUZZ_SECONDS`: go on for so long in place of a fixed number of inputs (npm run fuzz)
+ * - `GRU_FUZZ_SECONDS`: go on for so long in place of a fixed number of inputs (npm run fuzz; 60 in npm run test:long)
  * - `GRU_FUZZ_SEED`, `GRU_FUZZ_PATH`: the seed, and the input of it, that a failure names
  * - `GRU_FUZZ_REPORT`: a file to which a line of JSON about each target is added
  */
@@ -41,7 +41,8 @@ export interface Target<T> {
 const SLOWEST = 2000;
 /** Characters of a report; the input is in a file. */
 const LONGEST_REPORT = 3000;
-const { GRU_FUZZ_SECONDS, GRU_FUZZ_SEED, GRU_FUZZ_PATH, GRU_FUZZ_REPORT } = process.env;
+const { GRU_LONG, GRU_FUZZ_SEED, GRU_FUZZ_PATH, GRU_FUZZ_REPORT } = process.env;
+const { GRU_FUZZ_SECONDS = GRU_LONG && '60' } = process.env;
 const seconds = GRU_FUZZ_SECONDS === undefined ? undefined : Number(GRU_FUZZ_SECONDS);
 const seed = Number(GRU_FUZZ_SEED ?? 1);
 
