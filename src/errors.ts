@@ -51,7 +51,12 @@ export class GruError extends Error {
 
 function oneLine(text: string): string {
   const cut = text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…` : text;
-  return cut.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return printable(cut);
+}
+
+/** A text from a file as it may be shown: what would break a line or steer a terminal is escaped. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
 /** Any value as a message quotes it, as JSON where it can be and cut short; never throws. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterAll, describe, expect, test } from 'vitest';
 import { updatesPerEpoch } from '../src/batches.js';
+import { table } from '../src/cli/table.js';
 import { DEFAULT_CONFIG, resolveConfig } from '../src/config.js';
 import { corpusFromText, loadCorpus } from '../src/corpus.js';
 import { GruError, quote } from '../src/errors.js';
@@ -272,6 +273,10 @@ describe('messages', () => {
       '1.5',
       'undefined',
     ]);
+  });
+
+  test('and tables show what a file says without being steered by it', () => {
+    expect(table([['corpus', 'a\x1b[31m\nb\u202e夜']])).toBe('corpus  a\\u{1b}[31m\\u{a}b\\u{202e}夜\n');
   });
 
   test('refuse options of any kind by their names', () => {

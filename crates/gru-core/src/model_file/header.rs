@@ -1,5 +1,5 @@
 //! The header of a safetensors file, before the safetensors crate reads it: that crate holds every value of the header
-//! at once, at up to 64 times the bytes that the text has. So a header of more values than any model's is refused
+//! at once, at many times the bytes that the text has. So a header of more values than any model's is refused
 //! first, by a pass that holds nothing.
 
 use super::ModelFileError;
