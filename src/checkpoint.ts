@@ -55,7 +55,8 @@ export async function findResumePoint(out: string): Promise<string> {
  * @throws GruError GRU_MODEL when there is none in `out`, or it is damaged
  */
 export async function readResumePoint(out: string): Promise<ResumePoint> {
-  return readTrainerFile(await findResumePoint(out));
+  const path = await findResumePoint(out);
+  return resumePoint(await readModelFile(path), path);
 }
 
 /**
@@ -66,7 +67,7 @@ export async function readResumePoint(out: string): Promise<ResumePoint> {
 export async function readLastGood(out: string, resumed: ResumePoint): Promise<Snapshot | undefined> {
   const path = join(out, LAST_GOOD_FILE);
   if (!(await exists(path))) return undefined;
-  const { parameters, state, metadata } = await readTrainerFile(path);
+  const { parameters, state, metadata } = resumePoint(await readModelFile(path), path);
   const isSameRun =
     parameters.length === resumed.parameters.length &&
     state.length === resumed.state.length &&
@@ -79,8 +80,8 @@ export async function readLastGood(out: string, resumed: ResumePoint): Promise<S
   );
 }
 
-async function readTrainerFile(path: string): Promise<ResumePoint> {
-  const content = await readModelFile(path);
+/** A file's content as that of a checkpoint; as {@link readResumePoint}. */
+export function resumePoint(content: ModelContent, path: string): ResumePoint {
   const { metadata, state } = content;
   const trainer = metadata?.trainer;
   const rows = state === undefined ? 0 : state.length / content.hiddenSize;
@@ -88,8 +89,7 @@ async function readTrainerFile(path: string): Promise<ResumePoint> {
     metadata === undefined ||
     state === undefined ||
     rows !== metadata.config.batchSize ||
-    trainer === undefined ||
-    !isTrainerRecord(trainer)
+    trainer === undefined
   ) {
     throw new GruError(
       'GRU_MODEL',
@@ -98,33 +98,6 @@ async function readTrainerFile(path: string): Promise<ResumePoint> {
     );
   }
   return { ...content, state, metadata: { ...metadata, trainer } };
-}
-
-/** Whether a record from a file has the form it must have. */
-function isTrainerRecord({ source, position, eventLogBytes }: TrainerRecord): boolean {
-  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-  const isNumber = (value: unknown) => typeof value === 'number';
-  if (
-    typeof source !== 'string' ||
-    !isCount(eventLogBytes) ||
-    typeof position !== 'object' ||
-    position === null
-  ) {
-    return false;
-  }
-  const { epochs, lossSums, gradientNorms, epochSeconds, perplexity, seconds } = position;
-  const { best, highEpochs, rollbacks } = position;
-  return (
-    isCount(epochs) &&
-    isCount(highEpochs) &&
-    isCount(rollbacks) &&
-    (best === null || (typeof best === 'object' && isCount(best.epoch) && isNumber(best.perplexity))) &&
-    Array.isArray(lossSums) &&
-    Array.isArray(gradientNorms) &&
-    lossSums.length === gradientNorms.length &&
-    [...lossSums, ...gradientNorms, epochSeconds, seconds].every(isNumber) &&
-    (perplexity === null || isNumber(perplexity))
-  );
 }
 
 /** How the checkpoints of a run are written. */

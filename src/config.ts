@@ -3,6 +3,7 @@
  * a default is written; the command line's help reads it from here.
  */
 
+import { quote } from './display.js';
 import { GruError } from './errors.js';
 
 /** Order of the batches, as in the book chapter. */
@@ -159,10 +160,10 @@ export function resolveConfig(given: Partial<TrainingConfig>): TrainingConfig {
   const config: TrainingConfig = { ...DEFAULT_CONFIG };
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    if (!(key in RULES)) {
+    if (!Object.hasOwn(RULES, key)) {
       throw new GruError(
         'GRU_USAGE',
-        `expected a training option, received ${JSON.stringify(key)}`,
+        `expected a training option, received ${quote(key)}`,
         `The options are ${CONFIG_KEYS.join(', ')}.`,
       );
     }
@@ -181,10 +182,9 @@ export function resolveConfig(given: Partial<TrainingConfig>): TrainingConfig {
 export function checkOption(key: keyof TrainingConfig, value: unknown, label: string): void {
   const rule = RULES[key];
   if (rule.holds(value)) return;
-  const received = typeof value === 'string' ? JSON.stringify(value) : String(value);
   throw new GruError(
     'GRU_USAGE',
-    `expected ${rule.expected} for ${label}, received ${received}`,
+    `expected ${rule.expected} for ${label}, received ${quote(value)}`,
     `The default is ${String(DEFAULT_CONFIG[key])}; gru-native train --help lists all options.`,
   );
 }

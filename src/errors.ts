@@ -3,6 +3,8 @@
  * (src/cli/exit.ts).
  */
 
+import { printable } from './display.js';
+
 /** Codes are stable: programs may switch on them. The prefix of each says what was wrong. */
 export type ErrorCode =
   | 'GRU_USAGE' // an option or argument is wrong
@@ -23,6 +25,9 @@ export type ErrorCode =
   | 'GRU_DISPOSED' // used after dispose()
   | 'GRU_INTERNAL'; // a bug in this package
 
+/** Most UTF-16 units of a message or hint. */
+const LONGEST_LINE = 2000;
+
 /** What went wrong, and what to do about it. */
 export class GruError extends Error {
   override readonly name = 'GruError';
@@ -33,14 +38,20 @@ export class GruError extends Error {
 
   /**
    * @param code - stable code
-   * @param message - the cause in one line, with what was expected and what was received
-   * @param hint - the remedy in one line
+   * @param message - the cause in one line, with what was expected and what was received; what is not printable in
+   * it, such as in the name of a file, is escaped, and it is cut where it is very long
+   * @param hint - the remedy in one line, likewise
    */
   constructor(code: ErrorCode, message: string, hint = '', options?: { cause?: unknown }) {
-    super(message, options);
+    super(oneLine(message), options);
     this.code = code;
-    this.hint = hint;
+    this.hint = oneLine(hint);
   }
+}
+
+function oneLine(text: string): string {
+  const cut = text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…` : text;
+  return printable(cut);
 }
 
 /** What to do about errors of the native side. */

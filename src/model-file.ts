@@ -3,13 +3,15 @@
  * (crates/gru-core/src/model_file.rs has the tensors' names and shapes).
  */
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveConfig, type TrainingConfig } from './config.js';
+import { quote } from './display.js';
 import { GruError } from './errors.js';
 import { native } from './native.js';
 import { packageVersion } from './package-version.js';
 import type { Position } from './position.js';
+import { readRegularFile } from './regular-file.js';
 import { Vocabulary } from './vocabulary.js';
 
 /** File names inside an output directory. */
@@ -19,6 +21,10 @@ export const TRAINER_FILE = 'trainer.safetensors';
 const FORMAT_VERSION = 1;
 /** The variant of the GRU; a file of another is refused. */
 const CELL = 'gru-reset-after';
+/** The longest header that is read, in bytes: the native side's limit. */
+const MAX_HEADER_BYTES = 100_000_000n;
+/** Lists, objects and keys of a JSON text that is read, each some 100 bytes of memory; training writes some 60. */
+const MAX_STRUCTURE = 100_000;
 
 /** The options that decide what is computed; where it is computed (device, threads) is not saved. */
 export type SavedConfig = Omit<TrainingConfig, 'device' | 'threads'>;
@@ -99,7 +105,15 @@ export function encodeFile(
  */
 export async function readModelFile(path: string, vocabularyPath?: string): Promise<ModelContent> {
   const file = await locate(path);
-  const bytes = await readBytes(file);
+  return modelContent(await readBytes(file), file, vocabularyPath);
+}
+
+/** What the bytes of a model or trainer file hold; as {@link readModelFile}. */
+export async function modelContent(
+  bytes: Uint8Array,
+  file: string,
+  vocabularyPath?: string,
+): Promise<ModelContent> {
   const { metadata: json, ...tensors } = decode(bytes, file);
   const metadata = json === '' ? undefined : checkMetadata(json, file);
   const characters =
@@ -134,9 +148,13 @@ async function locate(path: string): Promise<string> {
   }
 }
 
+/** A file's bytes; of one whose first 8 say that it is no model file, no more than these. */
 async function readBytes(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file);
+    return await readRegularFile(file, (head, size) => {
+      const header = head.length < 8 ? 0n : head.readBigUInt64LE();
+      return header > 0n && header <= MAX_HEADER_BYTES && header + 8n <= size;
+    });
   } catch (cause) {
     throw missing(file, cause);
   }
@@ -164,42 +182,97 @@ function decode(bytes: Uint8Array, file: string) {
   }
 }
 
-function checkMetadata(json: string, file: string): ModelMetadata {
-  let metadata: ModelMetadata;
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/**
+ * The metadata in a file's JSON: every field checked, none beside those of {@link ModelMetadata}.
+ *
+ * @param file - what messages call it
+ * @throws GruError GRU_MODEL
+ */
+export function checkMetadata(json: string, file: string): ModelMetadata {
+  let metadata: unknown;
   try {
-    metadata = JSON.parse(json) as ModelMetadata;
+    metadata = parseJson(json);
   } catch (cause) {
     throw damaged(file, 'JSON metadata', (cause as Error).message);
   }
-  const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null;
-  if (!isRecord(metadata)) throw damaged(file, 'a JSON object as metadata', json.slice(0, 40));
-  if (metadata.formatVersion !== FORMAT_VERSION) {
+  if (!isRecord(metadata)) throw damaged(file, 'a JSON object as metadata', quote(metadata));
+  const { formatVersion, cell, packageVersion, hiddenSize, vocabulary, epochs, perplexity } = metadata;
+  if (formatVersion !== FORMAT_VERSION) {
     throw new GruError(
       'GRU_MODEL',
-      `expected format version ${FORMAT_VERSION} in ${file}, received ${JSON.stringify(metadata.formatVersion)}`,
+      `expected format version ${FORMAT_VERSION} in ${file}, received ${quote(formatVersion)}`,
       'The file was written by another version of gru-native: install that one, or a newer.',
     );
   }
-  if (metadata.cell !== CELL) throw damaged(file, `the cell ${CELL}`, JSON.stringify(metadata.cell));
-  if (!Array.isArray(metadata.vocabulary)) throw damaged(file, 'a vocabulary', typeof metadata.vocabulary);
-  const { corpus, epochs, perplexity } = metadata;
-  const { name, characters, sha256 } = isRecord(corpus) ? corpus : ({} as Partial<CorpusInfo>);
-  if (typeof name !== 'string' || typeof characters !== 'number' || typeof sha256 !== 'string') {
-    throw damaged(file, 'a corpus with name, characters and sha256', JSON.stringify(corpus));
+  const check = (holds: boolean, expected: string, received: unknown) => {
+    if (!holds) throw damaged(file, expected, quote(received));
+  };
+  check(cell === CELL, `the cell ${CELL}`, cell);
+  check(typeof packageVersion === 'string', 'a package version', packageVersion);
+  check(isCount(hiddenSize), 'a hidden size', hiddenSize);
+  check(Array.isArray(vocabulary), 'a vocabulary', vocabulary);
+  const corpus = isRecord(metadata.corpus) ? metadata.corpus : {};
+  const { name, characters, sha256 } = corpus;
+  const isHash = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+  const isCorpus = typeof name === 'string' && isCount(characters) && isHash;
+  check(isCorpus, 'a corpus with name, characters and sha256', metadata.corpus);
+  check(isCount(epochs), 'a number of epochs', epochs);
+  check(
+    perplexity === null || (Number.isFinite(perplexity) && (perplexity as number) > 0),
+    'a perplexity',
+    perplexity,
+  );
+  check(isRecord(metadata.config), 'a config', metadata.config);
+  const { trainer } = metadata;
+  if (trainer !== undefined) check(isTrainerRecord(trainer), 'the record of a training run', trainer);
+  return {
+    ...{ formatVersion, cell: CELL, packageVersion, hiddenSize, vocabulary },
+    corpus: { name, characters, sha256 },
+    config: checkConfig(metadata.config as object, file),
+    ...{ epochs, perplexity },
+    ...(trainer === undefined ? {} : { trainer }),
+  } as ModelMetadata;
+}
+
+/** Parses JSON that has no more structure than a model's: what V8 makes of a list is far larger than its text. */
+function parseJson(json: string): unknown {
+  let count = 0;
+  for (const mark of '[{:') {
+    for (let at = json.indexOf(mark); at >= 0; at = json.indexOf(mark, at + 1)) count++;
   }
-  if (!Number.isSafeInteger(epochs) || epochs < 0) {
-    throw damaged(file, 'a number of epochs', JSON.stringify(epochs));
-  }
-  if (perplexity !== null && typeof perplexity !== 'number') {
-    throw damaged(file, 'a perplexity', JSON.stringify(perplexity));
-  }
-  if (!isRecord(metadata.config)) throw damaged(file, 'a config', JSON.stringify(metadata.config));
+  if (count > MAX_STRUCTURE) throw new Error(`${count} lists, objects and keys`);
+  return JSON.parse(json);
+}
+
+function checkConfig(config: object, file: string): SavedConfig {
   try {
-    resolveConfig(metadata.config);
+    const { device: _device, threads: _threads, ...saved } = resolveConfig(config);
+    return saved;
   } catch (cause) {
     throw damaged(file, 'a config with values in their ranges', (cause as Error).message);
   }
-  return metadata;
+}
+
+/** Whether a record from a file has the form it must have. */
+function isTrainerRecord(record: unknown): record is TrainerRecord {
+  if (!isRecord(record) || !isRecord(record.position)) return false;
+  const { source, eventLogBytes } = record;
+  if (typeof source !== 'string' || !isCount(eventLogBytes)) return false;
+  const { epochs, lossSums, gradientNorms, epochSeconds, perplexity, seconds } = record.position;
+  const { best, highEpochs, rollbacks } = record.position;
+  return (
+    [epochs, highEpochs, rollbacks].every(isCount) &&
+    (best === null || (isRecord(best) && isCount(best.epoch) && Number.isFinite(best.perplexity))) &&
+    Array.isArray(lossSums) &&
+    Array.isArray(gradientNorms) &&
+    lossSums.length === gradientNorms.length &&
+    [...lossSums, ...gradientNorms, epochSeconds, seconds].every(Number.isFinite) &&
+    (perplexity === null || Number.isFinite(perplexity))
+  );
 }
 
 function damaged(file: string, expected: string, received: string): GruError {
@@ -214,7 +287,7 @@ async function readVocabulary(path: string): Promise<string[]> {
   const hint = 'A vocabulary is a JSON array of characters in id order.';
   let parsed: unknown;
   try {
-    parsed = JSON.parse(await readFile(path, 'utf8'));
+    parsed = parseJson((await readRegularFile(path)).toString('utf8'));
   } catch (cause) {
     throw new GruError(
       'GRU_VOCABULARY',
@@ -224,7 +297,7 @@ async function readVocabulary(path: string): Promise<string[]> {
     );
   }
   if (!Array.isArray(parsed)) {
-    throw new GruError('GRU_VOCABULARY', `expected an array in ${path}, received ${typeof parsed}`, hint);
+    throw new GruError('GRU_VOCABULARY', `expected an array in ${path}, received ${quote(parsed)}`, hint);
   }
   return parsed as string[];
 }

@@ -137,6 +137,13 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
   }
   for (const prefix of config.prefixes) vocabulary.encode(prefix, `the prefix ${displayName(prefix)}`);
   const position = resumed?.metadata.trainer.position;
+  if (position !== undefined && position.lossSums.length >= updates) {
+    throw new GruError(
+      'GRU_MODEL',
+      `expected a checkpoint of fewer than the ${updates} updates of an epoch, received ${position.lossSums.length}`,
+      'The file is damaged; begin a new run with --overwrite.',
+    );
+  }
   const goesBack = config.onDivergence === 'rollback';
   const lastGood =
     resumed === undefined ||

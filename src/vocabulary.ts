@@ -1,9 +1,10 @@
 /** Characters (code points) and their ids, in order of first appearance. Saved with every model. */
 
-import { displayName } from './display.js';
+import { displayName, quote } from './display.js';
 import { GruError } from './errors.js';
 import { UnknownCharacters, unknownError } from './unknown.js';
 
+const HINT = 'A vocabulary is a JSON array of characters in id order.';
 /** Code units of a text looked at together. */
 const BLOCK = 1 << 14;
 /** Code points of Unicode. */
@@ -28,14 +29,14 @@ export class Vocabulary {
       if (code < 0 || ids[code] !== 0) {
         throw new GruError(
           'GRU_VOCABULARY',
-          `expected distinct single characters in the vocabulary, received ${typeof character === 'string' ? displayName(character) : String(character)} at id ${id}`,
-          'A vocabulary is a JSON array of characters in id order.',
+          `expected distinct single characters in the vocabulary, received ${typeof character === 'string' ? displayName(character) : quote(character)} at id ${id}`,
+          HINT,
         );
       }
       ids[code] = id + 1;
     }
     if (characters.length === 0) {
-      throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one');
+      throw new GruError('GRU_VOCABULARY', 'expected a vocabulary, received an empty one', HINT);
     }
     this.characters = characters;
     this.#ids = ids;

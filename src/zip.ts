@@ -24,9 +24,12 @@ export interface ZipLimits {
   entryBytes: number;
   /** Bytes of all texts together. */
   totalBytes: number;
-  /** Uncompressed over compressed bytes, for texts above `ratioFromBytes`. Lyrics reach 3 to 20, zeros 1000. */
+  /**
+   * Uncompressed over compressed bytes, for a text, and for all together over the archive, above `ratioFromBytes`.
+   * Lyrics reach 3 to 20, zeros 1000.
+   */
   ratio: number;
-  /** Bytes up to which a text may compress as well as it likes. */
+  /** Bytes up to which a text, and all together, may compress as well as they like. */
   ratioFromBytes: number;
 }
 
@@ -104,13 +107,19 @@ export async function readZipTexts(
     refuse(`expected at most ${limits.totalBytes} bytes of text, received ${declared}`, 'Use fewer texts.');
   }
   const inflater = (await import('fflate')).Inflate; // only here: loading it takes time and memory
+  const most = Math.max(limits.ratioFromBytes, limits.ratio * archive.length);
+  let unpacked = 0;
   return texts
     .sort((a, b) => Buffer.compare(a.rawName, b.rawName))
     .map((entry) => {
       const start = starts.get(entry) as number;
       const packed = archive.subarray(start, start + entry.compressedBytes);
       const fail = (reason: string) => refuse(`entry ${displayName(entry.name)}: ${reason}`);
-      return { name: entry.name, bytes: unpack(packed, entry, limits, inflater, fail) };
+      const text = { name: entry.name, bytes: unpack(packed, entry, limits, inflater, fail) };
+      unpacked += text.bytes.length;
+      if (unpacked > most)
+        refuse(`expected at most ${most} bytes of text in ${archive.length}, received more`);
+      return text;
     });
 }
 

@@ -8,9 +8,10 @@ const ROOT = resolve(import.meta.dirname, '..');
 
 /** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
 const ORDER = [
-  'errors.ts',
   'display.ts',
+  'errors.ts',
   'atomic-file.ts',
+  'regular-file.ts',
   'package-version.ts',
   'config.ts',
   'random.ts',
@@ -60,6 +61,7 @@ const ORDER = [
   'cli/corpus.ts',
   'cli/cuda-probe.ts',
   'cli/doctor.ts',
+  'cli/program.ts',
   'cli/main.ts',
 ];
 
