@@ -153,6 +153,7 @@ test('a trainer file', { timeout }, async () => {
     const run = await readDamaged(place, () => prepareRun({ corpus, out: folder, resume: true, threads: 1 }));
     if (read === undefined) expect(run, place).toBeUndefined();
     run?.network.dispose();
+    run?.writer?.close();
   }
   expect(loaded, 'numbers may be others').toBeGreaterThan(trainerFile.length / PART);
 });

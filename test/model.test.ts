@@ -54,12 +54,17 @@ describe.each([
   });
 });
 
-test('a model written again has the same bytes', async () => {
+test('a model written again has the same bytes; one of an older version gains the options it lacks', async () => {
   const path = join(REFERENCE, 'model.safetensors');
   await using model = await LanguageModel.load(path);
-  const copy = join(folder, 'copy.safetensors');
-  await model.save(copy);
-  expect(readFileSync(copy).equals(readFileSync(path))).toBe(true);
+  const copies = ['copy', 'second'].map((name) => join(folder, `${name}.safetensors`)) as [string, string];
+  await model.save(copies[0]);
+  await using copy = await LanguageModel.load(copies[0]);
+  await copy.save(copies[1]);
+  expect(readFileSync(copies[1]).equals(readFileSync(copies[0]))).toBe(true);
+  expect(copy.metadata).toEqual(model.metadata);
+  const [older, newer] = await Promise.all([path, copies[0]].map((file) => readModelFile(file)));
+  expect(newer?.parameters).toEqual(older?.parameters);
 });
 
 test('a file without a vocabulary needs one, of the right size', async () => {
