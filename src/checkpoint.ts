@@ -8,6 +8,7 @@
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, writeAtomically } from './atomic-file.js';
+import { ENCODINGS } from './encoding.js';
 import { GruError } from './errors.js';
 import { EventLog } from './event-log.js';
 import {
@@ -65,11 +66,16 @@ export async function readResumePoint(out: string): Promise<ResumePoint> {
 }
 
 /** Whether a record from a file has the form it must have. */
-function isTrainerRecord({ source, position, eventLogBytes }: TrainerRecord): boolean {
+function isTrainerRecord({ sources, reading, position, eventLogBytes }: TrainerRecord): boolean {
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const isNumber = (value: unknown) => typeof value === 'number';
   if (
-    typeof source !== 'string' ||
+    !Array.isArray(sources) ||
+    !sources.every((source) => typeof source === 'string' && source !== '') ||
+    typeof reading !== 'object' ||
+    reading === null ||
+    !ENCODINGS.includes(reading.encoding) ||
+    typeof reading.nfc !== 'boolean' ||
     !isCount(eventLogBytes) ||
     typeof position !== 'object' ||
     position === null
@@ -126,9 +132,9 @@ export class CheckpointWriter {
     network: Network,
     metadata: ModelMetadata,
     position: Readonly<Position>,
-    source: string,
+    source: Pick<TrainerRecord, 'sources' | 'reading'>,
   ): Promise<void> {
-    const trainer: TrainerRecord = { source, position, eventLogBytes: this.log.bytes };
+    const trainer: TrainerRecord = { ...source, position, eventLogBytes: this.log.bytes };
     const write = (name: string, content: ModelMetadata, withState: boolean) =>
       writeAtomically(join(this.path, name), (temporary) =>
         network.writeModel(temporary, JSON.stringify(content), withState),

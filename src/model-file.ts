@@ -6,6 +6,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveConfig, type TrainingConfig } from './config.js';
+import type { Reading } from './corpus.js';
 import { GruError } from './errors.js';
 import { native } from './native.js';
 import { packageVersion } from './package-version.js';
@@ -34,8 +35,10 @@ export interface CorpusInfo {
 
 /** What resuming needs beside parameters and state. */
 export interface TrainerRecord {
-  /** The corpus as the user named it. */
-  source: string;
+  /** The corpus as the user named it; nothing for a text in memory. */
+  sources: readonly string[];
+  /** How it was read. */
+  reading: Reading;
   position: Readonly<Position>;
   /** Length of the event log at the checkpoint, in bytes. */
   eventLogBytes: number;

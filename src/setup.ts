@@ -17,6 +17,7 @@ import {
   type ModelMetadata,
   newMetadata,
   readModelFile,
+  type TrainerRecord,
 } from './model-file.js';
 import type { Network } from './native.js';
 import { Trainer } from './trainer.js';
@@ -33,8 +34,6 @@ export interface TrainOptions extends Partial<TrainingConfig> {
   resume?: boolean;
   /** A model file whose parameters and vocabulary the run begins with. */
   initFrom?: string;
-  /** How the user named the corpus, remembered for resuming; the corpus's name if not given. */
-  source?: string;
   /** Stops after the running update; a checkpoint is saved if there is an `out`. While a GPU is opened, at once. */
   signal?: AbortSignal;
   /** Told once when opening the GPU takes longer than a second. */
@@ -56,8 +55,8 @@ export interface RunParts {
   config: TrainingConfig;
   /** What is kept of the corpus: its text is on the device as ids, and may be large. */
   corpus: CorpusInfo;
-  /** How the user named the corpus. */
-  source: string;
+  /** What was read and how, remembered for resuming. */
+  source: Pick<TrainerRecord, 'sources' | 'reading'>;
   content: Omit<ModelContent, 'parameters' | 'state' | 'metadata'>;
   network: Network;
   trainer: Trainer;
@@ -71,7 +70,7 @@ export interface RunParts {
  * @throws GruError for anything that is wrong with options, corpus, device, checkpoint or output directory
  */
 export async function prepareRun(options: TrainOptions): Promise<RunParts> {
-  const { corpus, out, overwrite = false, source = corpus.name } = options;
+  const { corpus, out, overwrite = false } = options;
   const given = givenConfig(options);
   resolveConfig(given); // what is out of range is said before anything is read
   const resumed = options.resume ? await readResumePoint(outOf(options)) : undefined;
@@ -95,6 +94,7 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
       `using the first ${corpus.characters} of ${corpus.totalCharacters} characters; --max-chars all uses all of them`,
     );
   }
+  notices.push(...encodingNotices(corpus));
   if (
     given.prefixes === undefined &&
     resumed === undefined &&
@@ -149,7 +149,8 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     config,
     ...(position === undefined ? {} : { position }),
   });
-  const { name, characters, totalCharacters, sha256 } = corpus;
+  const { name, characters, totalCharacters, sha256, sources, reading } = corpus;
+  const source = { sources, reading };
   const start: StartEvent = {
     type: 'start',
     config,
@@ -165,6 +166,13 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
     notices,
   };
   return { config, corpus: { name, characters, sha256 }, source, content, network, trainer, writer, start };
+}
+
+/** Says in which encodings the texts were, where it was not UTF-8 alone: `auto` may have been wrong. */
+function encodingNotices({ encodings, reading }: Corpus): string[] {
+  if (encodings.every((encoding) => encoding === 'utf-8')) return [];
+  const found = encodings.map((encoding) => encoding.toUpperCase()).join(', ');
+  return [`the text was read as ${found}${reading.encoding === 'auto' ? '; --encoding sets another' : ''}`];
 }
 
 /** What is saved with the model of a run as it is now. */

@@ -3,8 +3,9 @@
 import { deflateRawSync, constants as zlib } from 'node:zlib';
 import { strToU8, type Zippable, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
+import { displayName } from '../../src/display-name.js';
 import { GruError } from '../../src/errors.js';
-import { displayName, isZip, readZipTexts, ZIP_LIMITS } from '../../src/zip.js';
+import { isZip, readZipTexts, ZIP_LIMITS } from '../../src/zip.js';
 
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
@@ -54,7 +55,7 @@ function withData(data: Uint8Array, bytes: number, crc = 0, method = 8): Buffer 
 }
 
 async function expectRefusal(zip: Uint8Array, reason: RegExp, limits = ZIP_LIMITS): Promise<void> {
-  const thrown: unknown = await readZipTexts(zip, 'a.zip', limits).catch((error) => error);
+  const thrown: unknown = await readZipTexts(zip, 'a.zip', { limits }).catch((error) => error);
   expect(thrown).toBeInstanceOf(GruError);
   const error = thrown as GruError;
   expect(error.code).toBe('GRU_CORPUS');
@@ -257,7 +258,7 @@ describe('what is refused', () => {
     await expectRefusal(zip, /at most 9 bytes of text, received 10/, { ...ZIP_LIMITS, totalBytes: 9 });
     await expectRefusal(zip, /at most 2 entries, received 3/, { ...ZIP_LIMITS, entries: 2 });
     const exact = { ...ZIP_LIMITS, entryBytes: 5, totalBytes: 10, entries: 3 };
-    expect(await readZipTexts(zip, 'a.zip', exact)).toHaveLength(2);
+    expect(await readZipTexts(zip, 'a.zip', { limits: exact })).toHaveLength(2);
     await expectRefusal(withData(Buffer.alloc(9), 300_000_000), /at most 256000000 bytes/);
   });
 
