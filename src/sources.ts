@@ -74,6 +74,7 @@ export async function* readSources(
 /** What a source is called where there is no room for its path. */
 export function sourceName(source: string): string {
   if (isNamedCorpus(source)) return source;
+  if (isGlob(source)) return source.split(/[\\/]/).slice(-2).join('/'); // a pattern alone says too little
   return source === '-' ? 'stdin' : basename(resolve(source)) || source;
 }
 
@@ -115,7 +116,7 @@ async function* readSource(
   } catch (cause) {
     const parts = await splitAtEntry(source);
     if (parts !== undefined) yield* openZip(await readFileText(parts.archive, signal), parts.entry);
-    else if (!(await isGlob(source))) throw cause;
+    else if (!isGlob(source)) throw cause;
     else yield* readFiles('', await filesOfGlob(source, signal), signal);
     return;
   }
@@ -187,32 +188,26 @@ async function filesOfFolder(root: string, signal: AbortSignal | undefined): Pro
   throw new GruError('GRU_CORPUS', message, 'Links and dot files are passed over; name another directory.');
 }
 
-/** `*`, `**`, `?`, `[...]` and `{...}`; loaded only here, since most runs need none of it. */
-async function globs() {
-  const { default: picomatch } = await import('picomatch');
-  const options = { noextglob: true, nonegate: true, nocase: process.platform === 'win32' };
-  return {
-    scan: (pattern: string) => picomatch.scan(pattern, { ...options, noext: true }),
-    matcher: (pattern: string) => picomatch(pattern, options),
-  };
-}
-
-async function isGlob(source: string): Promise<boolean> {
-  return (await globs()).scan(source).isGlob;
+/** Whether a path holds `*`, `?`, `[...]` or `{...}`. Parentheses and `!` are what they are in the names of songs. */
+function isGlob(source: string): boolean {
+  return /[*?]|\[[^\]]+\]|\{[^}]+\}/.test(source);
 }
 
 async function filesOfGlob(source: string, signal: AbortSignal | undefined): Promise<string[]> {
-  const { scan, matcher } = await globs();
-  const { prefix, base, glob } = scan(process.platform === 'win32' ? source.replaceAll('\\', '/') : source);
+  const { default: picomatch } = await import('picomatch'); // only here: most runs need none of it
+  const onWindows = process.platform === 'win32';
+  const pattern = onWindows ? source.replaceAll('\\', '/') : source;
+  const { prefix, base, glob } = picomatch.scan(pattern, { nonegate: true });
+  const matches = picomatch(glob.replace(/[()]/g, '\\$&'), { nonegate: true, nocase: onWindows });
   const depth = glob.includes('**') ? Number.POSITIVE_INFINITY : glob.split('/').length;
   const root = `${prefix}${base}` || '.';
-  const paths = await walk(root, depth, matcher(glob), signal);
+  const paths = await walk(root, depth, matches, signal);
   if (paths.length > 0) return paths.map((path) => join(root, path));
   const message = `corpus ${displayName(source)}: expected files that match, received none`;
   throw new GruError(
     'GRU_CORPUS',
     message,
-    'Links and dot files are passed over. It is no file of that name either.',
+    'Links and dot files are passed over; no file has that very name.',
   );
 }
 
