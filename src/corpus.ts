@@ -13,6 +13,7 @@ import { DEFAULT_MAX_CHARS } from './config.js';
 import { displayName } from './display-name.js';
 import { checkEncoding, decodeToUtf8, type Encoding, type FoundEncoding } from './encoding.js';
 import { GruError } from './errors.js';
+import { release } from './growing-bytes.js';
 import { plainLyrics } from './lrc.js';
 import { toNfc } from './nfc.js';
 import { MAX_BYTES, readSources, sourceHint, sourceName, stopped, tooLarge } from './sources.js';
@@ -108,7 +109,7 @@ export async function readTexts(
   onDecoded: (bytes: Uint8Array) => void = () => {},
 ): Promise<CorpusText[]> {
   const sources = checkSources(source);
-  const { encoding, nfc } = readingOf(options);
+  const { encoding: wanted, nfc } = readingOf(options);
   const { signal, offline } = options;
   const texts: CorpusText[] = [];
   let total = 0;
@@ -120,13 +121,15 @@ export async function readTexts(
         tooLarge: () => tooLarge(label, `more than ${MAX_BYTES} as UTF-8`),
         signal,
       };
-      const decoded = await decodeToUtf8(raw, { ...bounds, encoding });
+      const decoded = await decodeToUtf8(raw, { ...bounds, encoding: wanted });
       onDecoded(decoded.bytes);
-      let { bytes } = decoded;
-      if (/\.lrc$/i.test(name)) bytes = plainLyrics(bytes, label);
-      if (nfc) bytes = await toNfc(bytes, bounds);
+      const lines = /\.lrc$/i.test(name) ? plainLyrics(decoded.bytes, label) : decoded.bytes;
+      const bytes = nfc ? await toNfc(lines, bounds) : lines;
+      const { encoding } = decoded;
+      texts.push({ label, name, size: raw.length, encoding, bytes });
       total += bytes.length;
-      texts.push({ label, name, size: raw.length, encoding: decoded.encoding, bytes });
+      for (const block of new Set([raw, decoded.bytes]))
+        if (block.buffer !== bytes.buffer) await release(block);
     }
   } catch (cause) {
     if (signal?.aborted && !(cause instanceof GruError)) throw stopped(sources.join(' '), cause);
@@ -239,7 +242,7 @@ function joined(name: string, texts: readonly Pick<CorpusText, 'label' | 'bytes'
     throw new GruError('GRU_CORPUS', message, 'Give a text with at least one character.');
   }
   const kept = used.length === 1 ? (used[0] as Uint8Array) : Buffer.concat(used);
-  const text = decode(kept);
+  const text = decode(kept, characters);
   const sha256 = createHash('sha256').update(kept).digest('hex');
   return { name, text, characters, totalCharacters, sha256 };
 }

@@ -99,9 +99,15 @@ export function firstCharacters(bytes: Uint8Array, count: number, characters: nu
   return bytes;
 }
 
-/** Valid UTF-8 as a string. Beyond ASCII it goes by way of UTF-16, three times as fast as V8's own decoder. */
-export function decode(utf8: Uint8Array): string {
+/**
+ * Valid UTF-8 as a string. Beyond ASCII it goes by way of UTF-16, three times as fast as V8's own decoder but with a
+ * second copy; a text that is nearly all ASCII, twice as large in UTF-16, is left to V8.
+ *
+ * @param characters - code points, where they are known
+ */
+export function decode(utf8: Uint8Array, characters = 0): string {
   const bytes = Buffer.from(utf8.buffer, utf8.byteOffset, utf8.length);
   if (isAscii(bytes)) return bytes.toString('latin1');
+  if (bytes.length < 1.5 * characters) return bytes.toString('utf8');
   return transcode(bytes, 'utf8', 'utf16le').toString('utf16le');
 }
