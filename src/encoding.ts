@@ -167,7 +167,7 @@ class NotInEncoding extends GruError {}
 
 async function decodeMultibyte(bytes: Uint8Array, as: Multibyte, options: DecodeOptions): Promise<Decoded> {
   const { label, limit, tooLarge, signal } = options;
-  const decoder = new TextDecoder(as.encoding, { fatal: true, ignoreBOM: true });
+  const decoder = new TextDecoder(as.encoding, { fatal: true });
   const decode = (from: number, end: number): string | undefined => {
     try {
       const text = decoder.decode(bytes.subarray(from, end));
