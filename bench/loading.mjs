@@ -2,9 +2,10 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { LanguageModel, Network, Vocabulary } from '../dist/index.js';
 import { checkedUtf8, decode, normalise } from '../dist/utf8.js';
 import { makeJob } from './jobs.mjs';
@@ -16,6 +17,13 @@ import { columns, range, summary } from './statistics.mjs';
 const KINDS = {
   Chinese: { first: 0x4e00, count: 3000, width: 3 },
   ASCII: { first: 0x41, count: 58, width: 1 },
+};
+/** Other forms of the Chinese text: its file's bytes from its string, and how `loadCorpus` is to read them. */
+const FORMS = {
+  GB18030: { file: gb18030, options: {} },
+  'UTF-16': { file: (/** @type {string} */ text) => Buffer.from(`\ufeff${text}`, 'utf16le'), options: {} },
+  gzip: { file: (/** @type {string} */ text) => gzipSync(text, { level: 1 }), options: {} },
+  'UTF-8, --nfc': { file: (/** @type {string} */ text) => Buffer.from(text), options: { nfc: true } },
 };
 /** Every so many characters a newline. */
 const LINE = 20;
@@ -34,10 +42,12 @@ const WHOLE = `
     : process.resourceUsage().maxRSS);
   const before = peak();
   const began = performance.now();
-  const { text } = await loadCorpus(process.argv[1], { maxChars: 'all' });
+  const options = JSON.parse(process.argv[2]);
+  const { text } = await loadCorpus(process.argv[1], { ...options, maxChars: 'all' });
+  const loaded = peak() - before;
   const { length } = Vocabulary.fromText(text).encode(text, 'the text');
   const seconds = (performance.now() - began) / 1000;
-  console.log(JSON.stringify({ seconds, length, memory: peak() - before }));`;
+  console.log(JSON.stringify({ seconds, length, loaded, memory: peak() - before }));`;
 
 /**
  * @param {object} options
@@ -56,8 +66,12 @@ export async function measureLoading({ megabytes, repeats, threads }, say) {
       writeFileSync(path, madeUpText(kind, megabytes * 1e6));
       texts.push(measureText(kind, path, repeats));
     }
+    const forms = Object.entries(FORMS).map(([name, form]) => {
+      say(`Chinese as ${name}: ${repeats} times to ids`);
+      return measureForm(name, form, join(folder, 'Chinese.txt'), repeats);
+    });
     say(`evaluation: ${repeats} times ${EVALUATED} characters`);
-    return { megabytes, texts, evaluation: await measureEvaluation(repeats, threads) };
+    return { megabytes, texts, forms, evaluation: await measureEvaluation(repeats, threads) };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -104,9 +118,59 @@ function measureText(kind, path, repeats) {
   return { kind, bytes: size, characters, steps, memoryPerByte: summary(memory) };
 }
 
-/** @param {string} path @returns {{ seconds: number, length: number, memory: number }} */
-function wholeWay(path) {
-  const args = ['--input-type=module', '--eval', WHOLE, '--', path];
+/**
+ * All of the way, from another form of the text; in bytes of the text as UTF-8, so that forms can be compared.
+ *
+ * @param {string} name
+ * @param {(typeof FORMS)[keyof typeof FORMS]} form
+ * @param {string} path
+ * @param {number} repeats
+ */
+function measureForm(name, { file, options }, path, repeats) {
+  const { size, characters } = expected(path);
+  const formed = join(path, '..', 'form.txt');
+  writeFileSync(formed, file(readFileSync(path, 'utf8')));
+  const rounds = Array.from({ length: repeats }, () => wholeWay(formed, options));
+  for (const { length } of rounds) {
+    if (length !== characters) throw new Failure(`${name}: expected ${characters} ids, received ${length}`);
+  }
+  return {
+    name,
+    fileBytes: statSync(formed).size,
+    megabytesPerSecond: summary(rounds.map(({ seconds }) => size / 1e6 / seconds)),
+    loadedPerByte: summary(rounds.map(({ loaded }) => loaded / size)),
+    memoryPerByte: summary(rounds.map(({ memory }) => memory / size)),
+  };
+}
+
+/** GB18030 of a text whose characters are all pairs or ASCII, by a table of what Node decodes. @param {string} text */
+function gb18030(text) {
+  const pairs = Buffer.alloc(2 * 126 * 190);
+  for (let pair = 0; pair < 126 * 190; pair += 1) {
+    pairs[2 * pair] = 0x81 + Math.floor(pair / 190);
+    const trail = 0x40 + (pair % 190);
+    pairs[2 * pair + 1] = trail < 0x7f ? trail : trail + 1;
+  }
+  const codes = new Uint16Array(0x10000);
+  [...new TextDecoder('gb18030').decode(pairs)].forEach((character, pair) => {
+    codes[character.codePointAt(0) ?? 0] = pairs.readUInt16BE(2 * pair);
+  });
+  const bytes = Buffer.alloc(2 * text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    length = code < 0x80 ? bytes.writeUInt8(code, length) : bytes.writeUInt16BE(codes[code] ?? 0, length);
+  }
+  return bytes.subarray(0, length);
+}
+
+/**
+ * @param {string} path
+ * @param {object} options of loadCorpus
+ * @returns {{ seconds: number, length: number, loaded: number, memory: number }}
+ */
+function wholeWay(path, options = {}) {
+  const args = ['--input-type=module', '--eval', WHOLE, '--', path, JSON.stringify(options)];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (status !== 0) throw new Failure(`the process that loads a text failed: ${stderr}`);
   return JSON.parse(stdout);
@@ -175,7 +239,7 @@ async function measureEvaluation(repeats, threads) {
  * @param {string[]} result.notes
  * @param {Loading} result.loading
  */
-export function loadingReport({ machine, notes, loading: { texts, evaluation } }) {
+export function loadingReport({ machine, notes, loading: { texts, forms, evaluation } }) {
   const whole = (/** @type {number} */ value) => Math.round(value).toLocaleString('en-US');
   const tables = texts.map(({ kind, bytes, characters, steps, memoryPerByte }) => {
     const rows = steps.map(({ name, megabytesPerSecond }) => [name, range(megabytesPerSecond, whole)]);
@@ -183,11 +247,20 @@ export function loadingReport({ machine, notes, loading: { texts, evaluation } }
     const memory = `Memory for all of it: ${memoryPerByte.median.toFixed(1)} times the bytes of the text at the peak, beside what Node takes.`;
     return `${head}\n${columns([['step', 'MB/s'], ...rows])}\n${memory}`;
   });
+  const formRows = forms.map(({ name, fileBytes, megabytesPerSecond, loadedPerByte, memoryPerByte }) => [
+    name,
+    whole(fileBytes),
+    range(megabytesPerSecond, whole),
+    loadedPerByte.median.toFixed(1),
+    memoryPerByte.median.toFixed(1),
+  ]);
+  const formHead = ['form', 'bytes of the file', 'all, MB/s', 'memory, loaded', 'memory, all'];
+  const other = `Chinese in other forms; MB/s and memory by the bytes of its UTF-8\n${columns([formHead, ...formRows])}`;
   const { vocabSize, hiddenSize, charactersPerSecond } = evaluation;
   const reading = `Evaluation (${vocabSize} characters, ${hiddenSize} hidden units): ${range(charactersPerSecond, whole)} characters/s.`;
   const legend = [
     'Median [lowest-highest]. all: loadCorpus, Vocabulary.fromText and encode, in a process of its own.',
     ...notes.map((note) => `Note: ${note}.`),
   ].join('\n');
-  return `${[describeMachine(machine), ...tables, reading, legend].join('\n\n')}\n`;
+  return `${[describeMachine(machine), ...tables, other, reading, legend].join('\n\n')}\n`;
 }

@@ -38,6 +38,8 @@ const COPIED = [
   'events.schema.json',
   'node_modules/commander',
   'node_modules/fflate',
+  'node_modules/get-east-asian-width',
+  'node_modules/picomatch',
   'bench/chapter-expected.json',
   'bench/chapter-table.mjs',
   'bench/options.mjs',

@@ -161,9 +161,9 @@ export class CheckpointWriter {
     network: Network,
     metadata: ModelMetadata,
     position: Readonly<Position>,
-    source: string,
+    source: Pick<TrainerRecord, 'sources' | 'reading'>,
   ): Promise<void> {
-    const trainer: TrainerRecord = { source, position, eventLogBytes: this.log.bytes };
+    const trainer: TrainerRecord = { ...source, position, eventLogBytes: this.log.bytes };
     await this.log.sync();
     const writing = (content: ModelMetadata, withState: boolean) => (temporary: string) =>
       network.writeModel(temporary, JSON.stringify(content), withState);

@@ -1,23 +1,31 @@
 /**
- * Bytes to text: files, directories, zip archives, stdin and named corpora, decoded as strict UTF-8, newlines made
- * spaces, cut to the first characters. Owns what counts as a character of the corpus; containers are zip.ts's, named
- * files named-corpora.ts's, the work on the bytes utf8.ts's.
+ * Bytes to text: what the sources hold, decoded strictly, newlines made spaces, joined, cut to the first characters.
+ * Owns what counts as a character of the corpus. Where texts come from is sources.ts's business, encodings
+ * encoding.ts's, timed lyrics lrc.ts's, the work on the bytes utf8.ts's.
  *
- * All work is done on the bytes, in place, so that a text of 100 MB takes little more than its own size; only the
- * part that is used becomes a string.
+ * All work is done on the bytes, in place where it can be, so that a text of 100 MB takes a small multiple of its
+ * size; only the part that is used becomes a string.
  */
 
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { DEFAULT_MAX_CHARS } from './config.js';
 import { displayName } from './display.js';
+import { checkEncoding, decodeToUtf8, type Encoding, type FoundEncoding } from './encoding.js';
 import { GruError } from './errors.js';
-import { isNamedCorpus, listCorpora, readNamedCorpus } from './named-corpora.js';
-import { checkedUtf8, decode, firstCharacters, normalise } from './utf8.js';
-import { isZip, readZipTexts } from './zip.js';
+import { release } from './growing-bytes.js';
+import { plainLyrics } from './lrc.js';
+import { toNfc } from './nfc.js';
+import { MAX_BYTES, readSources, sourceHint, sourceName, stopped, tooLarge } from './sources.js';
+import { decode, firstCharacters, normalise } from './utf8.js';
+
+/** How the bytes of a corpus are made text. */
+export interface Reading {
+  /** The encoding of texts without a byte order mark, or `auto`. */
+  encoding: Encoding;
+  /** Whether characters are composed (Unicode's NFC). */
+  nfc: boolean;
+}
 
 /** A text ready for training. */
 export interface Corpus {
@@ -31,69 +39,125 @@ export interface Corpus {
   totalCharacters: number;
   /** Hex SHA-256 of `text` as UTF-8. */
   sha256: string;
+  /** What was read, as it was named; nothing for a text in memory. Resuming reads it again. */
+  sources: readonly string[];
+  /** How it was read. */
+  reading: Reading;
+  /** The encodings that its texts turned out to be in, each once; nothing for a text in memory. */
+  encodings: readonly FoundEncoding[];
 }
 
 /** How `loadCorpus` reads. */
 export interface LoadCorpusOptions {
   /** Code points to use, from the start of the text, or `all`; DEFAULT_MAX_CHARS unless given. */
   maxChars?: number | 'all' | undefined;
+  /**
+   * The encoding of texts that have no byte order mark: strictly this one. `auto`, the default, is UTF-8 or else
+   * GB18030.
+   */
+  encoding?: Encoding | undefined;
+  /** Composes characters (Unicode's NFC); off unless given. */
+  nfc?: boolean | undefined;
   /** Says that downloads are forbidden; loading never downloads, so it only words the hint. */
   offline?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Bytes read from any one source; a string in V8 holds 536,870,888 characters. */
-const MAX_BYTES = 512_000_000;
-const MAX_FILES = 10_000;
-/** Directory entries looked at, so that a wrong path does not walk a whole disk. */
-const MAX_ENTRIES = 200_000;
-
-interface Piece {
+/** One text of a corpus as UTF-8, its newlines as they were. */
+export interface CorpusText {
   /** What messages call it. */
   label: string;
-  /** Owned by the piece: normalised in place. */
+  /** Its path, or its name in an archive. */
+  name: string;
+  /** Bytes it had before decoding. */
+  size: number;
+  encoding: FoundEncoding;
+  /** Valid UTF-8; whoever assembles the corpus changes them. */
   bytes: Uint8Array;
 }
 
 /**
- * Loads a corpus. `source` is the name of a corpus (which wins over a file of that name: `./songs` is the file), `-`
- * for stdin, a directory (its .txt files at any depth, links and dot files passed over), a zip archive (its .txt
- * entries) or a text file. Several texts are joined by one space in the order of their paths' bytes.
+ * Loads a corpus. A source is the name of a corpus (which wins over a file of that name: `./songs` is the file), `-`
+ * for stdin, a text file, a .gz, a zip archive (its .txt and .lrc entries, or one: `file.zip!entry`), a directory (its
+ * .txt, .lrc and such .gz files at any depth, links and dot files passed over) or a glob. Several texts are joined by
+ * one space: sources in the order given, the files of each in the order of their paths' bytes. Files named .lrc are
+ * timed lyrics, of which the words are used.
  *
  * @param stdin - what `-` reads; the process's own unless given, for tests
- * @throws GruError GRU_USAGE for a bad argument, GRU_CORPUS when the text cannot be read or is not UTF-8,
+ * @throws GruError GRU_USAGE for a bad argument, GRU_CORPUS when a text cannot be read or decoded,
  * GRU_CORPUS_DOWNLOAD when a named corpus is not on this machine, GRU_INTERRUPTED when the signal fires.
  */
 export async function loadCorpus(
-  source: string,
+  source: string | readonly string[],
   options: LoadCorpusOptions = {},
   stdin?: Readable,
 ): Promise<Corpus> {
-  const limit = checkMaxChars(options.maxChars);
-  if (typeof source !== 'string' || source === '') {
-    throw new GruError('GRU_USAGE', 'corpus: expected a path or a name, received nothing', sourceHint());
-  }
-  const { signal } = options;
+  checkMaxChars(options.maxChars);
+  return assembleCorpus(await readTexts(source, options, stdin), source, options);
+}
+
+/**
+ * The texts of a corpus before they are joined, for whoever wants to look at them.
+ *
+ * @param onDecoded - is shown each text as it was in its file, .lrc with its tags and nothing composed
+ * @throws GruError as `loadCorpus`
+ */
+export async function readTexts(
+  source: string | readonly string[],
+  options: LoadCorpusOptions = {},
+  stdin: Readable = process.stdin,
+  onDecoded: (bytes: Uint8Array) => void = () => {},
+): Promise<CorpusText[]> {
+  const sources = checkSources(source);
+  const { encoding: wanted, nfc } = readingOf(options);
+  const { signal, offline } = options;
+  const texts: CorpusText[] = [];
+  let total = 0;
   try {
-    signal?.throwIfAborted();
-    if (isNamedCorpus(source)) {
-      const { bytes } = await readNamedCorpus(source, options);
-      return assemble(source, await pieces(bytes, `corpus ${source}`, false), limit);
+    for await (const { label, name, bytes: raw } of readSources(sources, { offline, signal, stdin })) {
+      const bounds = {
+        label,
+        limit: MAX_BYTES - total,
+        tooLarge: () => tooLarge(label, `more than ${MAX_BYTES} as UTF-8`),
+        signal,
+      };
+      const decoded = await decodeToUtf8(raw, { ...bounds, encoding: wanted });
+      onDecoded(decoded.bytes);
+      const lines = /\.lrc$/i.test(name) ? plainLyrics(decoded.bytes, label) : decoded.bytes;
+      const bytes = nfc ? await toNfc(lines, bounds) : lines;
+      const { encoding } = decoded;
+      texts.push({ label, name, size: raw.length, encoding, bytes });
+      total += bytes.length;
+      for (const block of new Set([raw, decoded.bytes]))
+        if (block.buffer !== bytes.buffer) await release(block);
     }
-    if (source === '-') {
-      const bytes = await readStream(stdin ?? process.stdin, 'stdin', signal);
-      return assemble('stdin', await pieces(bytes, 'stdin', false), limit);
-    }
-    return assemble(basename(resolve(source)) || source, await readPath(source, signal), limit);
   } catch (cause) {
-    if (cause instanceof GruError) throw cause;
-    if (signal?.aborted) {
-      throw new GruError('GRU_INTERRUPTED', `corpus ${displayName(source)}: stopped on request`, '', {
-        cause,
-      });
-    }
-    throw unreadable(source, cause);
+    if (signal?.aborted && !(cause instanceof GruError)) throw stopped(sources.join(' '), cause);
+    throw cause;
   }
+  return texts;
+}
+
+/**
+ * The corpus that some texts make: joined by one space and cut. Texts without a character, such as empty files, leave
+ * no trace.
+ *
+ * @param texts - their bytes are changed
+ * @throws GruError GRU_USAGE for a bad `maxChars`, GRU_CORPUS when there is no character in them
+ */
+export function assembleCorpus(
+  texts: readonly CorpusText[],
+  source: string | readonly string[],
+  options: LoadCorpusOptions = {},
+): Corpus {
+  const sources = checkSources(source);
+  const more = sources.length > 1 ? ` and ${sources.length - 1} more` : '';
+  return {
+    ...joined(`${sourceName(sources[0] as string)}${more}`, texts, checkMaxChars(options.maxChars)),
+    sources,
+    reading: readingOf(options),
+    encodings: [...new Set(texts.map(({ encoding }) => encoding))],
+  };
 }
 
 /**
@@ -116,7 +180,9 @@ export function corpusFromText(
     const message = `corpus ${displayName(name)}: expected whole characters, received half a pair U+${unit} at index ${lone}`;
     throw new GruError('GRU_CORPUS', message, 'Do not cut strings inside a surrogate pair.');
   }
-  return assemble(name, [{ label: `corpus ${displayName(name)}`, bytes: Buffer.from(text) }], limit);
+  const bytes = Buffer.from(text.startsWith('\ufeff') ? text.slice(1) : text);
+  const corpus = joined(name, [{ label: `corpus ${displayName(name)}`, bytes }], limit);
+  return { ...corpus, sources: [], reading: readingOf({}), encodings: [] };
 }
 
 function checkMaxChars(maxChars: number | 'all' = DEFAULT_MAX_CHARS): number {
@@ -126,78 +192,39 @@ function checkMaxChars(maxChars: number | 'all' = DEFAULT_MAX_CHARS): number {
   throw new GruError('GRU_USAGE', message, "give how many characters to use, or 'all'");
 }
 
-async function readPath(source: string, signal: AbortSignal | undefined): Promise<Piece[]> {
-  const stats = await stat(source);
-  if (stats.isDirectory()) return readDirectory(source, signal);
-  const label = `corpus ${displayName(source)}`;
-  if (stats.size > MAX_BYTES) throw tooLarge(label, stats.size);
-  // A pipe or device has no size to go by.
-  const bytes = stats.isFile()
-    ? await readFile(source, { signal })
-    : await readStream(createReadStream(source), label, signal);
-  return pieces(bytes, label, /\.zip$/i.test(source));
+function checkSources(source: string | readonly string[]): readonly string[] {
+  const sources = typeof source === 'string' ? [source] : source;
+  const isSource = (value: unknown) => typeof value === 'string' && value !== '';
+  if (!Array.isArray(sources) || sources.length === 0 || !sources.every(isSource)) {
+    throw new GruError('GRU_USAGE', 'corpus: expected a path or a name, received nothing', sourceHint());
+  }
+  if (sources.filter((name) => name === '-').length > 1) {
+    throw new GruError(
+      'GRU_USAGE',
+      'corpus: expected - at most once, received it again',
+      'stdin ends only once.',
+    );
+  }
+  return sources;
 }
 
-/** The texts in the bytes of one file: of an archive each of its texts, else the file itself. */
-async function pieces(bytes: Uint8Array, label: string, namedZip: boolean): Promise<Piece[]> {
-  if (!namedZip && !isZip(bytes)) return [{ label, bytes }];
-  return (await readZipTexts(bytes, label)).map((text) => ({
-    label: `${label}, entry ${displayName(text.name)}`,
-    bytes: text.bytes,
-  }));
+function readingOf({ encoding = 'auto', nfc = false }: LoadCorpusOptions): Reading {
+  if (typeof nfc !== 'boolean') {
+    throw new GruError(
+      'GRU_USAGE',
+      `nfc: expected true or false, received ${String(nfc)}`,
+      'Leave it out for false.',
+    );
+  }
+  return { encoding: checkEncoding(encoding, 'encoding'), nfc };
 }
 
-async function readDirectory(root: string, signal: AbortSignal | undefined): Promise<Piece[]> {
-  const paths: { path: string; key: Buffer }[] = [];
-  const folders = [''];
-  let seen = 0;
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    signal?.throwIfAborted();
-    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
-      if (++seen > MAX_ENTRIES) throw crowded(root, `${MAX_ENTRIES} files and folders`);
-      if (entry.name.startsWith('.')) continue;
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile() && /\.txt$/i.test(entry.name)) paths.push({ path, key: Buffer.from(path) });
-    }
-  }
-  if (paths.length === 0) {
-    const message = `corpus ${displayName(root)}: expected .txt files in the directory, received none`;
-    throw new GruError('GRU_CORPUS', message, 'Links and dot files are passed over; name another directory.');
-  }
-  if (paths.length > MAX_FILES) throw crowded(root, `${MAX_FILES} .txt files`);
-  paths.sort((a, b) => Buffer.compare(a.key, b.key));
-  const found: Piece[] = [];
-  let total = 0;
-  for (const { path } of paths) {
-    const file = join(root, path);
-    total += (await stat(file)).size;
-    if (total > MAX_BYTES) throw tooLarge(`corpus ${displayName(root)}`, total);
-    found.push({ label: `corpus ${displayName(file)}`, bytes: await readFile(file, { signal }) });
-  }
-  return found;
-}
-
-async function readStream(stream: Readable, label: string, signal?: AbortSignal): Promise<Uint8Array> {
-  if (signal) addAbortSignal(signal, stream);
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer | string>) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    total += bytes.length;
-    if (total > MAX_BYTES) throw tooLarge(label, `more than ${MAX_BYTES}`);
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Joins the texts and cuts them; pieces without text, such as empty files, leave no trace. */
-function assemble(name: string, texts: Piece[], limit: number): Corpus {
+function joined(name: string, texts: readonly Pick<CorpusText, 'label' | 'bytes'>[], limit: number) {
   const used: Uint8Array[] = [];
   let characters = 0;
   let totalCharacters = 0;
-  for (const { label, bytes } of texts) {
-    const normalised = normalise(checkedUtf8(bytes, label));
+  for (const { bytes } of texts) {
+    const normalised = normalise(bytes);
     if (normalised.bytes.length === 0) continue;
     const separate = totalCharacters > 0;
     totalCharacters += normalised.characters + (separate ? 1 : 0);
@@ -215,29 +242,7 @@ function assemble(name: string, texts: Piece[], limit: number): Corpus {
     throw new GruError('GRU_CORPUS', message, 'Give a text with at least one character.');
   }
   const kept = used.length === 1 ? (used[0] as Uint8Array) : Buffer.concat(used);
-  const text = decode(kept);
+  const text = decode(kept, characters);
   const sha256 = createHash('sha256').update(kept).digest('hex');
   return { name, text, characters, totalCharacters, sha256 };
-}
-
-function sourceHint(): string {
-  const names = listCorpora().map((corpus) => corpus.name);
-  return `Give a text file, a .zip, a directory, - for stdin, or ${names.join(' or ')}.`;
-}
-
-function unreadable(source: string, cause: unknown): GruError {
-  const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-  const received = missing ? 'no such file' : (cause as Error).message;
-  const message = `corpus ${displayName(source)}: expected a readable file or directory, received ${received}`;
-  return new GruError('GRU_CORPUS', message, sourceHint(), { cause });
-}
-
-function tooLarge(label: string, received: number | string): GruError {
-  const message = `${label}: expected at most ${MAX_BYTES} bytes, received ${received}`;
-  return new GruError('GRU_CORPUS', message, 'Use a part of the text.');
-}
-
-function crowded(root: string, limit: string): GruError {
-  const message = `corpus ${displayName(root)}: expected at most ${limit}, received more`;
-  return new GruError('GRU_CORPUS', message, 'Name a directory that holds only the texts.');
 }

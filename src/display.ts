@@ -6,30 +6,32 @@ const NAMED = 5;
 const LONGEST_NAME = 120;
 /** UTF-16 units of a value that are quoted. */
 const LONGEST_QUOTE = 80;
-/** What would break a line, steer a terminal or turn the order of reading. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Surrogate}]/gu;
+
+/** A text with all escaped that would break a line, steer a terminal, turn the order of reading or not be seen. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
 
 /** A name as it may be shown: in quotes, cut to 120 characters, control and direction characters escaped. */
 export function displayName(name: string): string {
-  const escaped = escapeText(name.slice(0, LONGEST_NAME + 1));
-  return `"${escaped.length > LONGEST_NAME ? `${escaped.slice(0, LONGEST_NAME - 1)}…` : escaped}"`;
+  const escaped = visible(name.slice(0, LONGEST_NAME + 1).replace(/["\\]/g, '\\$&'));
+  // The cut does not go through a surrogate pair: half of one would be shown as a replacement character.
+  return `"${escaped.length > LONGEST_NAME ? `${escaped.slice(0, LONGEST_NAME - 1).replace(/[\ud800-\udbff]$/, '')}…` : escaped}"`;
 }
 
 /** A character in quotes with its code point, so that blanks and look-alikes can be told apart. */
 export function displayCharacter(character: string): string {
   const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-  return `"${escapeText(character)}" (U+${code})`;
+  return `"${visible(character.replace(/["\\]/, '\\$&'))}" (U+${code})`;
 }
 
 /** The first five of some things, and how many more there are. */
 export function firstOf<Item>(items: readonly Item[], show: (item: Item) => string): string {
   const more = items.length > NAMED ? ` and ${items.length - NAMED} more` : '';
   return items.slice(0, NAMED).map(show).join(', ') + more;
-}
-
-/** A text from a file as it may be shown: what would break a line or steer a terminal is escaped. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, escapeSequence);
 }
 
 /** Any value as a message quotes it, as JSON where it can be and cut short; never throws. */
@@ -44,14 +46,4 @@ export function quote(value: unknown): string {
   }
   text ??= 'an object';
   return text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
-}
-
-function escapeText(text: string): string {
-  return text.replace(/["\\\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    character === '"' || character === '\\' ? `\\${character}` : escapeSequence(character),
-  );
-}
-
-function escapeSequence(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }

@@ -3,7 +3,7 @@
  * (src/cli/exit.ts).
  */
 
-import { printable } from './display.js';
+import { visible } from './display.js';
 
 /** Codes are stable: programs may switch on them. The prefix of each says what was wrong. */
 export type ErrorCode =
@@ -38,7 +38,7 @@ export class GruError extends Error {
 
   /**
    * @param code - stable code
-   * @param message - the cause in one line, with what was expected and what was received; what is not printable in
+   * @param message - the cause in one line, with what was expected and what was received; what is not visible in
    * it, such as in the name of a file, is escaped, and it is cut where it is very long
    * @param hint - the remedy in one line, likewise
    */
@@ -51,7 +51,7 @@ export class GruError extends Error {
 
 function oneLine(text: string): string {
   const cut = text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…` : text;
-  return printable(cut);
+  return visible(cut);
 }
 
 /** What to do about errors of the native side. */

@@ -9,7 +9,8 @@ export {
   type StateReset,
   type TrainingConfig,
 } from './config.js';
-export { type Corpus, corpusFromText, type LoadCorpusOptions, loadCorpus } from './corpus.js';
+export { type Corpus, corpusFromText, type LoadCorpusOptions, loadCorpus, type Reading } from './corpus.js';
+export type { Encoding, FoundEncoding } from './encoding.js';
 export { type ErrorCode, GruError } from './errors.js';
 export type { EvaluateOptions, Evaluation, EvaluationProgress } from './evaluation.js';
 export type {

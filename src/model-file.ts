@@ -6,7 +6,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveConfig, type TrainingConfig } from './config.js';
+import type { Reading } from './corpus.js';
 import { quote } from './display.js';
+import { ENCODINGS, type Encoding } from './encoding.js';
 import { GruError } from './errors.js';
 import { native } from './native.js';
 import { packageVersion } from './package-version.js';
@@ -40,8 +42,10 @@ export interface CorpusInfo {
 
 /** What resuming needs beside parameters and state. */
 export interface TrainerRecord {
-  /** The corpus as the user named it. */
-  source: string;
+  /** The corpus as the user named it; nothing for a text in memory. */
+  sources: readonly string[];
+  /** How it was read. */
+  reading: Reading;
   position: Readonly<Position>;
   /** Length of the event log at the checkpoint, in bytes. */
   eventLogBytes: number;
@@ -259,9 +263,12 @@ function checkConfig(config: object, file: string): SavedConfig {
 
 /** Whether a record from a file has the form it must have. */
 function isTrainerRecord(record: unknown): record is TrainerRecord {
-  if (!isRecord(record) || !isRecord(record.position)) return false;
-  const { source, eventLogBytes } = record;
-  if (typeof source !== 'string' || !isCount(eventLogBytes)) return false;
+  if (!isRecord(record) || !isRecord(record.position) || !isRecord(record.reading)) return false;
+  const { sources, reading, eventLogBytes } = record;
+  const areNamed = Array.isArray(sources) && sources.every((name) => typeof name === 'string' && name !== '');
+  const { encoding, nfc } = reading;
+  const isReading = ENCODINGS.includes(encoding as Encoding) && typeof nfc === 'boolean';
+  if (!areNamed || !isReading || !isCount(eventLogBytes)) return false;
   const { epochs, lossSums, gradientNorms, epochSeconds, perplexity, seconds } = record.position;
   const { best, highEpochs, rollbacks } = record.position;
   return (

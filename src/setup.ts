@@ -24,6 +24,7 @@ import {
   type ModelMetadata,
   newMetadata,
   readModelFile,
+  type TrainerRecord,
 } from './model-file.js';
 import type { Network } from './native.js';
 import { OutputDirectory } from './output-directory.js';
@@ -42,8 +43,6 @@ export interface TrainOptions extends Partial<TrainingConfig> {
   resume?: boolean;
   /** A model file whose parameters and vocabulary the run begins with. */
   initFrom?: string;
-  /** How the user named the corpus, remembered for resuming; the corpus's name if not given. */
-  source?: string;
   /** Stops after the running update; a checkpoint is saved if there is an `out`. While a GPU is opened, at once. */
   signal?: AbortSignal;
   /** Told once when opening the GPU takes longer than a second. */
@@ -69,8 +68,8 @@ export interface RunParts {
   config: TrainingConfig;
   /** What is kept of the corpus: its text is on the device as ids, and may be large. */
   corpus: CorpusInfo;
-  /** How the user named the corpus. */
-  source: string;
+  /** What was read and how, remembered for resuming. */
+  source: Pick<TrainerRecord, 'sources' | 'reading'>;
   content: Omit<ModelContent, 'parameters' | 'state' | 'metadata'>;
   network: Network;
   trainer: Trainer;
@@ -102,7 +101,7 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
 
 /** @param held - the output directory, when resuming */
 async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<RunParts> {
-  const { corpus, out, overwrite = false, source = corpus.name } = options;
+  const { corpus, out, overwrite = false } = options;
   const given = givenConfig(options);
   const resumed = held === undefined ? undefined : await readResumePoint(held.path);
   const initial =
@@ -125,6 +124,7 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
       `using the first ${corpus.characters} of ${corpus.totalCharacters} characters; --max-chars all uses all of them`,
     );
   }
+  notices.push(...encodingNotices(corpus));
   if (
     given.prefixes === undefined &&
     resumed === undefined &&
@@ -201,7 +201,8 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
     config,
     ...(position === undefined ? {} : { position }),
   });
-  const { name, characters, totalCharacters, sha256 } = corpus;
+  const { name, characters, totalCharacters, sha256, sources, reading } = corpus;
+  const source = { sources, reading };
   const start: StartEvent = {
     type: 'start',
     config,
@@ -218,6 +219,13 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
   };
   const used = { name, characters, sha256 };
   return { config, corpus: used, source, content, network, trainer, writer, lastGood, start };
+}
+
+/** Says in which encodings the texts were, where it was not UTF-8 alone: `auto` may have been wrong. */
+function encodingNotices({ encodings, reading }: Corpus): string[] {
+  if (encodings.every((encoding) => encoding === 'utf-8')) return [];
+  const found = encodings.map((encoding) => encoding.toUpperCase()).join(', ');
+  return [`the text was read as ${found}${reading.encoding === 'auto' ? '; --encoding sets another' : ''}`];
 }
 
 /** What is saved with the model of a run as it is now. */

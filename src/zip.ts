@@ -74,18 +74,19 @@ export function isZip(bytes: Uint8Array): boolean {
 }
 
 /**
- * The .txt entries of an archive in the order of their names' bytes. Folders, other files, `__MACOSX` and dot files
- * are passed over; nested archives stay closed.
+ * The .txt and .lrc entries of an archive in the order of their names' bytes. Folders, other files, `__MACOSX` and dot
+ * files are passed over; nested archives stay closed.
  *
  * @param bytes - the whole archive; only read
  * @param label - what messages call the archive
+ * @param options.entry - the name of the one entry to read, whatever it ends with
  * @throws GruError GRU_CORPUS when it is damaged, truncated, encrypted, split, zip64, above a limit, holds a name
- * that leaves the archive, a link, a duplicate or overlapping entries, or no text.
+ * that leaves the archive, a link, a duplicate or overlapping entries, or not the text.
  */
 export async function readZipTexts(
   bytes: Uint8Array,
   label: string,
-  limits: ZipLimits = ZIP_LIMITS,
+  { limits = ZIP_LIMITS, entry: only }: { limits?: ZipLimits; entry?: string | undefined } = {},
 ): Promise<ZipText[]> {
   const archive = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const refuse = (reason: string, hint = 'Make the archive anew with plain .txt files in it.'): never => {
@@ -93,13 +94,16 @@ export async function readZipTexts(
   };
   const { entries, directoryOffset } = readDirectory(archive, limits, refuse);
   const starts = locateData(archive, entries, directoryOffset, refuse);
-  const texts = entries.filter((entry) => isText(entry.name));
+  const texts = entries.filter(({ name }) => (only === undefined ? isText(name) : name === only));
   if (texts.length === 0) {
     const held = entries.slice(0, 5).map((entry) => displayName(entry.name));
     const more = entries.length > held.length ? ` and ${entries.length - held.length} more` : '';
+    const expected = only === undefined ? '.txt or .lrc files' : `an entry ${displayName(only)}`;
     refuse(
-      `expected .txt files in the archive, received ${held.length ? held.join(', ') + more : 'no entries'}`,
-      'Put .txt files into it; archives inside archives are not opened.',
+      `expected ${expected} in the archive, received ${held.length ? held.join(', ') + more : 'no entries'}`,
+      only === undefined
+        ? 'Put .txt files into it; archives inside archives are not opened.'
+        : 'Name one of its entries after the !, with its folders.',
     );
   }
   const declared = texts.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -181,8 +185,7 @@ function findEnd(archive: Buffer): number {
 function readEntry(archive: Buffer, at: number, refuse: Refuse): Entry {
   const flags = archive.readUInt16LE(at + 8);
   const rawName = archive.subarray(at + 46, at + 46 + archive.readUInt16LE(at + 28));
-  // Many programs write UTF-8 without saying so; anything else is only displayed.
-  const name = rawName.toString((flags & 0x800) !== 0 || isUtf8(rawName) ? 'utf8' : 'latin1');
+  const name = (flags & 0x800) !== 0 ? rawName.toString('utf8') : unflaggedName(rawName);
   checkName(name, refuse);
   const attributes = archive.readUInt32LE(at + 38);
   if (((attributes >>> 28) & 0xf) === 0xa) refuse(`entry ${displayName(name)} is a symbolic link`);
@@ -203,6 +206,16 @@ function readEntry(archive: Buffer, at: number, refuse: Refuse): Entry {
     refuse('expected an archive in one file, received a part of a split one', 'Join the parts first.');
   }
   return entry;
+}
+
+/** Many programs write UTF-8 without saying so, those of Chinese Windows GB18030; anything else is only displayed. */
+function unflaggedName(raw: Buffer): string {
+  if (isUtf8(raw)) return raw.toString('utf8');
+  try {
+    return new TextDecoder('gb18030', { fatal: true }).decode(raw);
+  } catch {
+    return raw.toString('latin1');
+  }
 }
 
 /** What a name may not be, since it would leave the folder it is unpacked into, though nothing here unpacks. */
@@ -250,7 +263,7 @@ function locateData(archive: Buffer, entries: Entry[], directoryOffset: number, 
 
 function isText(name: string): boolean {
   const parts = name.split('/');
-  return /\.txt$/i.test(name) && parts[0] !== '__MACOSX' && !(parts.at(-1) as string).startsWith('.');
+  return /\.(?:txt|lrc)$/i.test(name) && parts[0] !== '__MACOSX' && !(parts.at(-1) as string).startsWith('.');
 }
 
 /** The checked bytes of one entry, in memory of their own. */

@@ -28,10 +28,17 @@ const ORDER = [
   'position.ts',
   'divergence.ts',
   'download.ts',
-  'zip.ts',
-  'named-corpora.ts',
   'utf8.ts',
+  'growing-bytes.ts',
+  'encoding.ts',
+  'nfc.ts',
+  'lrc.ts',
+  'zip.ts',
+  'gzip.ts',
+  'named-corpora.ts',
+  'sources.ts',
   'corpus.ts',
+  'corpus-facts.ts',
   'native.ts',
   'output-directory.ts',
   'kept-models.ts',
@@ -48,6 +55,7 @@ const ORDER = [
   'train.ts',
   'index.ts',
   'cli/exit.ts',
+  'cli/width.ts',
   'cli/table.ts',
   'cli/options.ts',
   'cli/stop.ts',
@@ -58,6 +66,7 @@ const ORDER = [
   'cli/generate.ts',
   'cli/eval.ts',
   'cli/inspect.ts',
+  'cli/corpus-check.ts',
   'cli/corpus.ts',
   'cli/cuda-probe.ts',
   'cli/doctor.ts',
@@ -100,13 +109,14 @@ describe('src/', () => {
     }
   });
 
-  test('only native.ts loads the addon, only the CLI knows commander, only zip.ts fflate', () => {
+  test('only native.ts loads the addon, only the CLI knows commander, only zip.ts fflate, only sources.ts picomatch', () => {
     for (const file of files) {
       const source = readFileSync(join(ROOT, 'src', file), 'utf8');
       if (file !== 'native.ts') expect(source, file).not.toMatch(/\.node['"`]/);
       const imports = importsOf(join('src', file));
       if (!file.startsWith('cli/')) expect(imports, file).not.toContain('commander');
       if (file !== 'zip.ts') expect(imports, file).not.toContain('fflate');
+      if (file !== 'sources.ts') expect(imports, file).not.toContain('picomatch');
     }
   });
 

@@ -56,7 +56,10 @@ const position = {
 const modelFile = encodeFile(content, metadata);
 const trainerFile = encodeFile(
   content,
-  { ...metadata, trainer: { source: 'text', position, eventLogBytes: 12 } },
+  {
+    ...metadata,
+    trainer: { sources: ['text'], reading: { encoding: 'auto', nfc: false }, position, eventLogBytes: 12 },
+  },
   new Float32Array(4).fill(0.5),
 );
 

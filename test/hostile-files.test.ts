@@ -209,7 +209,12 @@ describe('a checkpoint that claims what cannot be', () => {
 
   /** What a run does that goes on from this position; it ends after its first epoch. */
   async function resumed(change: Partial<typeof position>): Promise<unknown> {
-    const trainer = { source: 'text', position: { ...position, ...change }, eventLogBytes: 2 ** 40 };
+    const trainer = {
+      sources: ['text'],
+      reading: { encoding: 'auto', nfc: false } as const,
+      position: { ...position, ...change },
+      eventLogBytes: 2 ** 40,
+    };
     const out = mkdtempSync(join(folder, 'out-'));
     writeFileSync(
       join(out, TRAINER_FILE),

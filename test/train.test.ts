@@ -192,22 +192,51 @@ test('a trainer file is a model file too', async () => {
   expect(await trainer.generate('春')).toBe(await model.generate('春'));
 });
 
+/** What a trainer file may say of its run; test files change a part of it. */
+const RECORD = {
+  sources: ['x'],
+  reading: { encoding: 'auto', nfc: false },
+  position: {
+    epochs: 0,
+    lossSums: [],
+    gradientNorms: [],
+    epochSeconds: 0,
+    perplexity: null,
+    seconds: 0,
+  },
+  eventLogBytes: 0,
+};
+
+test('a trainer file with that record can be resumed from', async () => {
+  await resumeWith({ trainer: RECORD });
+});
+
 test.each([
-  [
-    'a trainer file with a broken position',
-    { trainer: { source: 'x', position: { epochs: 'many' }, eventLogBytes: 0 } },
-  ],
+  ['a trainer file with a broken position', { trainer: { ...RECORD, position: { epochs: 'many' } } }],
   ['a trainer file without its part', { trainer: undefined }],
+  ['a trainer file with one source for several', { trainer: { ...RECORD, sources: 'x' } }],
+  ['a trainer file with an empty source', { trainer: { ...RECORD, sources: [''] } }],
+  ['a trainer file without a reading', { trainer: { ...RECORD, reading: null } }],
+  [
+    'a trainer file with an unknown encoding',
+    { trainer: { ...RECORD, reading: { encoding: 'x', nfc: false } } },
+  ],
+  ['a trainer file with an unclear nfc', { trainer: { ...RECORD, reading: { encoding: 'auto', nfc: 1 } } }],
 ])('%s cannot be resumed from', async (_, change) => {
+  await expect(resumeWith(change)).rejects.toMatchObject({ code: 'GRU_MODEL' });
+});
+
+/** Resumes a run after a part of what its trainer file says was changed. */
+async function resumeWith(change: object): Promise<TrainEvent[]> {
   const { encodeFile, readModelFile } = await import('../src/model-file.js');
-  const out = mkdtempSync(join(folder, 'broken-'));
+  const out = mkdtempSync(join(folder, 'changed-'));
   await eventsOf({ ...SMALL, out });
   const path = join(out, 'trainer.safetensors');
   const content = await readModelFile(path);
   const metadata = { ...content.metadata, ...change } as unknown as ModelMetadata;
   writeFileSync(path, encodeFile(content, metadata, content.state));
-  await expect(eventsOf({ ...SMALL, out, resume: true })).rejects.toMatchObject({ code: 'GRU_MODEL' });
-});
+  return eventsOf({ ...SMALL, out, resume: true });
+}
 
 test.each([
   [{ epochs: -1 }, 'GRU_USAGE'],

@@ -2,8 +2,12 @@
 
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
-import { configValue } from './options.js';
-import { table } from './table.js';
+import { configValue, declareReading, type ReadingFlags, SOURCES_HELP } from './options.js';
+
+interface CheckFlags extends ReadingFlags {
+  maxChars?: TrainingConfig['maxChars'];
+  json?: boolean;
+}
 
 /** Adds the subcommands. */
 export function declareCorpus(command: Command): void {
@@ -19,10 +23,9 @@ export function declareCorpus(command: Command): void {
     .option('--offline', 'never reach for the network: only check the cached file')
     .option('--quiet', 'no progress')
     .action(runFetch);
-  command
-    .command('check')
+  declareReading(command.command('check'))
     .description('what training would use of a text')
-    .argument('<corpus>', 'text file, folder, zip, - for stdin, or a named corpus')
+    .argument('<corpus...>', SOURCES_HELP)
     .option(
       '--max-chars <n>',
       `characters to use, or all (default: ${DEFAULT_CONFIG.maxChars})`,
@@ -69,35 +72,11 @@ async function runFetch(name: string, flags: { offline?: boolean; quiet?: boolea
   }
 }
 
-async function runCheck(
-  source: string,
-  flags: { maxChars?: TrainingConfig['maxChars']; json?: boolean },
-): Promise<void> {
-  const { loadCorpus } = await import('../corpus.js');
+async function runCheck(sources: readonly string[], flags: CheckFlags): Promise<void> {
+  const { gather, report } = await import('./corpus-check.js');
   const { updatesPerEpoch } = await import('../batches.js');
   const { toNdjson } = await import('../events.js');
-  const corpus = await loadCorpus(source, { maxChars: flags.maxChars });
-  const counts = new Map<string, number>();
-  for (const character of corpus.text) counts.set(character, (counts.get(character) ?? 0) + 1);
-  const singletons = [...counts.values()].filter((count) => count === 1).length;
-  const { name, characters, totalCharacters, sha256 } = corpus;
-  if (flags.json) {
-    const facts = { characters, totalCharacters, vocabSize: counts.size, singletons, sha256 };
-    process.stdout.write(toNdjson({ type: 'corpus-check', name, ...facts }));
-  } else {
-    const used = `${characters.toLocaleString('en-US')} used of ${totalCharacters.toLocaleString('en-US')}`;
-    process.stdout.write(
-      table([
-        ['corpus', name],
-        ['characters', used],
-        ['distinct', `${counts.size} (${singletons} occur once)`],
-        ['SHA-256', `${sha256} of the text used`],
-      ]),
-    );
-  }
-  const updates = updatesPerEpoch(characters, DEFAULT_CONFIG); // a text that is too short is an error here
-  const { batchSize, numSteps } = DEFAULT_CONFIG;
-  if (!flags.json) {
-    process.stdout.write(`${updates} updates an epoch with batch size ${batchSize} and ${numSteps} steps\n`);
-  }
+  const facts = await gather(sources, flags);
+  process.stdout.write(flags.json ? toNdjson({ type: 'corpus-check', ...facts }) : report(facts));
+  updatesPerEpoch(facts.characters, DEFAULT_CONFIG); // a text that is too short is an error, told last
 }

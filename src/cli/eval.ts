@@ -6,9 +6,17 @@ import type { Evaluation, EvaluationProgress } from '../evaluation.js';
 import { perplexity } from '../perplexity.js';
 import type { UnknownPolicy, UnknownReport } from '../unknown.js';
 import { duration, grouped, LiveLine, plural } from './live-line.js';
-import { configValue, tellGpuWait, UNKNOWN_HELP, unknownValue } from './options.js';
+import {
+  configValue,
+  declareReading,
+  type ReadingFlags,
+  SOURCES_HELP,
+  tellGpuWait,
+  UNKNOWN_HELP,
+  unknownValue,
+} from './options.js';
 
-interface EvalFlags {
+interface EvalFlags extends ReadingFlags {
   maxChars?: TrainingConfig['maxChars'];
   unknown?: UnknownPolicy;
   vocabulary?: string;
@@ -18,9 +26,9 @@ interface EvalFlags {
 
 /** Adds arguments and options. */
 export function declareEval(command: Command): void {
-  command
+  declareReading(command)
     .argument('<model>', 'model file or directory')
-    .argument('<text>', 'text file, folder, zip, - for stdin, or a named corpus')
+    .argument('<text...>', SOURCES_HELP)
     .option(
       '--max-chars <n>',
       'characters of the text to use, or all (default: all)',
@@ -37,7 +45,7 @@ export function declareEval(command: Command): void {
     .action(runEval);
 }
 
-async function runEval(path: string, source: string, flags: EvalFlags): Promise<void> {
+async function runEval(path: string, sources: readonly string[], flags: EvalFlags): Promise<void> {
   const { loadCorpus } = await import('../corpus.js');
   const { LanguageModel } = await import('../model.js');
   const { GruError } = await import('../errors.js');
@@ -51,7 +59,8 @@ async function runEval(path: string, source: string, flags: EvalFlags): Promise<
     const { signal } = stop;
     const options = { vocabulary, device, signal, onGpuWait: tellGpuWait };
     await using model = await LanguageModel.load(path, options);
-    const { text } = await loadCorpus(source, { maxChars: flags.maxChars ?? 'all', signal });
+    const { maxChars = 'all', encoding, nfc } = flags;
+    const { text } = await loadCorpus(sources, { maxChars, encoding, nfc, signal });
     const onProgress = drawOn(line);
     let kinds: UnknownReport['unknown'] = [];
     const onUnknown = (report: UnknownReport) => {

@@ -1,11 +1,33 @@
 /** What the commands share: the default directory, parsers that record a checked value and do no work, one notice. */
 
+import type { Command } from 'commander';
 import { checkOption, type TrainingConfig } from '../config.js';
+import { checkEncoding, ENCODINGS, type Encoding } from '../encoding.js';
 import { GruError } from '../errors.js';
 import { checkUnknownPolicy, type UnknownPolicy } from '../unknown.js';
 
 /** The directory of a run or model that names none. */
 export const DEFAULT_OUT = 'gru-model';
+
+/** What a corpus may be, for the help of every command that reads one. */
+export const SOURCES_HELP = 'text files, folders, globs, .zip, .gz, - for stdin, or named corpora';
+
+/** Options on how texts are read. */
+export interface ReadingFlags {
+  encoding?: Encoding;
+  nfc?: boolean;
+}
+
+/** Adds the options on how texts are read. */
+export function declareReading(command: Command): Command {
+  return command
+    .option(
+      '--encoding <name>',
+      `encoding of texts without a byte order mark: ${ENCODINGS.join(', ')} (default: auto, which is UTF-8 or else GB18030)`,
+      (text) => checkEncoding(text.toLowerCase(), '--encoding'),
+    )
+    .option('--nfc', "compose characters (Unicode's NFC)");
+}
 
 /** Says what is being waited for, where opening a GPU takes long. */
 export function tellGpuWait(): void {

@@ -1,11 +1,11 @@
 /** Two columns of text, aligned. */
 
-import { printable } from '../display.js';
+import { visible } from '../display.js';
 
 /** `name  value` lines; names are ASCII. */
 export function table(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}\n`).join('');
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${visible(value)}\n`).join('');
 }
 
 /** A number of bytes in the largest unit that it fills, such as `79.6 GiB`. */

@@ -2,8 +2,17 @@
 
 import type { Command } from 'commander';
 import { DEFAULT_CONFIG, type TrainingConfig } from '../config.js';
+import { GruError } from '../errors.js';
 import type { TrainEvent } from '../events.js';
-import { collectPrefix, configValue, DEFAULT_OUT, tellGpuWait } from './options.js';
+import {
+  collectPrefix,
+  configValue,
+  DEFAULT_OUT,
+  declareReading,
+  type ReadingFlags,
+  SOURCES_HELP,
+  tellGpuWait,
+} from './options.js';
 
 /** The corpus of a run that names none. */
 const DEFAULT_SOURCE = 'songs';
@@ -42,7 +51,7 @@ const VALUE_OPTIONS: readonly (readonly [keyof TrainingConfig, string, string, s
   ['threads', '--threads', 'n', 'threads of the CPU backend, or auto'],
 ];
 
-interface TrainFlags extends Partial<TrainingConfig> {
+interface TrainFlags extends Partial<TrainingConfig>, ReadingFlags {
   prefix?: readonly string[];
   out: string;
   overwrite?: boolean;
@@ -55,15 +64,12 @@ interface TrainFlags extends Partial<TrainingConfig> {
 
 /** Adds arguments and options. */
 export function declareTrain(command: Command): void {
-  command.argument(
-    '[corpus]',
-    `text file, folder, zip, - for stdin, or a named corpus (default: ${DEFAULT_SOURCE})`,
-  );
+  command.argument('[corpus...]', `${SOURCES_HELP} (default: ${DEFAULT_SOURCE})`);
   for (const [key, flag, placeholder, meaning] of VALUE_OPTIONS) {
     const text = `${meaning} (default: ${String(DEFAULT_CONFIG[key])})`;
     command.option(`${flag} <${placeholder}>`, text, configValue(key, flag));
   }
-  command
+  declareReading(command)
     .option(
       '--prefix <text>',
       `what a sample begins with; may be repeated (default: ${DEFAULT_CONFIG.prefixes.join(', ')})`,
@@ -79,17 +85,17 @@ export function declareTrain(command: Command): void {
     .action(runTrain);
 }
 
-async function runTrain(source: string | undefined, flags: TrainFlags): Promise<void> {
+async function runTrain(named: readonly string[], flags: TrainFlags): Promise<void> {
   const { readResumePoint } = await import('../checkpoint.js');
   const { loadCorpus } = await import('../corpus.js');
   const { train } = await import('../train.js');
-  const { GruError } = await import('../errors.js');
   const { saveOnSignal, stopOnSignals } = await import('./stop.js');
   const { NdjsonView, TerminalView } = await import('./views.js');
 
-  const { prefix, out, overwrite, resume, initFrom, offline, json, quiet, ...config } = flags;
+  const { prefix, out, overwrite, resume, initFrom, offline, encoding, nfc, json, quiet, ...config } = flags;
   const checkpoint = resume ? (await readResumePoint(out)).metadata : undefined;
-  const corpusSource = source ?? checkpoint?.trainer.source ?? DEFAULT_SOURCE;
+  const sources = named.length > 0 ? named : (checkpoint?.trainer.sources ?? [DEFAULT_SOURCE]);
+  if (sources.length === 0) throw ofNoSource(out);
   let begun = false;
   let saved = checkpoint !== undefined;
   const stop = stopOnSignals(() => {
@@ -108,12 +114,13 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
       ...(prefix === undefined ? {} : { prefixes: prefix }),
       ...(initFrom === undefined ? {} : { initFrom }),
       // Named nowhere, so that its text can be freed once it is on the device.
-      corpus: await loadCorpus(corpusSource, {
+      corpus: await loadCorpus(sources, {
         maxChars: config.maxChars ?? checkpoint?.config.maxChars,
+        encoding: encoding ?? checkpoint?.trainer.reading.encoding,
+        nfc: nfc ?? checkpoint?.trainer.reading.nfc,
         offline,
         signal: stop.signal,
       }),
-      source: corpusSource,
       out,
       overwrite: overwrite ?? false,
       resume: resume ?? false,
@@ -129,7 +136,7 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
   } catch (thrown) {
     if (!(thrown instanceof GruError)) throw thrown;
     const { code, message } = thrown;
-    const goOn = resumeCommand(corpusSource, flags);
+    const goOn = resumeCommand(sources, flags);
     if (code === 'GRU_DEVICE_FAULT') {
       const rest = saved ? `Go on from the last checkpoint with: ${goOn}` : 'Nothing was saved yet.';
       throw new GruError(code, message, `${thrown.hint} ${rest}`, { cause: thrown });
@@ -147,10 +154,19 @@ async function runTrain(source: string | undefined, flags: TrainFlags): Promise<
   }
 }
 
+/** A run of the library on a text in memory left nothing to read again. */
+function ofNoSource(out: string): GruError {
+  return new GruError(
+    'GRU_USAGE',
+    `expected the corpus to go on with, received none: the checkpoint in ${out} is of a text that was in memory`,
+    'Name a file with that text.',
+  );
+}
+
 /** The exact command that goes on with a stopped run: what is not saved with it must be said again. */
-function resumeCommand(source: string, { out, device, threads }: TrainFlags): string {
+function resumeCommand(sources: readonly string[], { out, device, threads }: TrainFlags): string {
   const words = ['npx', 'gru-native', 'train'];
-  if (source === '-') words.push('-');
+  if (sources.includes('-')) words.push(...sources);
   words.push('--resume');
   if (out !== DEFAULT_OUT) words.push('--out', out);
   if (device !== undefined) words.push('--device', device);

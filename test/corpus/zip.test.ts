@@ -54,7 +54,7 @@ function withData(data: Uint8Array, bytes: number, crc = 0, method = 8): Buffer 
 }
 
 async function expectRefusal(zip: Uint8Array, reason: RegExp, limits = ZIP_LIMITS): Promise<void> {
-  const thrown: unknown = await readZipTexts(zip, 'a.zip', limits).catch((error) => error);
+  const thrown: unknown = await readZipTexts(zip, 'a.zip', { limits }).catch((error) => error);
   expect(thrown).toBeInstanceOf(GruError);
   const error = thrown as GruError;
   expect(error.code).toBe('GRU_CORPUS');
@@ -257,7 +257,7 @@ describe('what is refused', () => {
     await expectRefusal(zip, /at most 9 bytes of text, received 10/, { ...ZIP_LIMITS, totalBytes: 9 });
     await expectRefusal(zip, /at most 2 entries, received 3/, { ...ZIP_LIMITS, entries: 2 });
     const exact = { ...ZIP_LIMITS, entryBytes: 5, totalBytes: 10, entries: 3 };
-    expect(await readZipTexts(zip, 'a.zip', exact)).toHaveLength(2);
+    expect(await readZipTexts(zip, 'a.zip', { limits: exact })).toHaveLength(2);
     await expectRefusal(withData(Buffer.alloc(9), 300_000_000), /at most 256000000 bytes/);
   });
 

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { DEFAULT_CONFIG } from '../../src/config.js';
+import { ENCODINGS } from '../../src/encoding.js';
 import { checkMetadata, type ModelMetadata, newMetadata } from '../../src/model-file.js';
 import { Vocabulary } from '../../src/vocabulary.js';
 import { expectRefusal, fuzz } from './campaign.js';
@@ -23,7 +24,10 @@ const position = {
   ...{ epochSeconds: 0.5, perplexity: null, seconds: 2 },
   ...{ best: { epoch: 1, perplexity: 2.5 }, highEpochs: 0, rollbacks: 1 },
 };
-const TRAINER: ModelMetadata = { ...MODEL, trainer: { source: 'songs', position, eventLogBytes: 10 } };
+const TRAINER: ModelMetadata = {
+  ...MODEL,
+  trainer: { sources: ['songs'], reading: { encoding: 'auto', nfc: false }, position, eventLogBytes: 10 },
+};
 
 /** Where a value may stand: the keys that lead to it. */
 function placesOf(value: unknown, path: readonly string[] = []): (readonly string[])[] {
@@ -164,7 +168,8 @@ function expectWhole(metadata: ModelMetadata): void {
     [corpus.name, metadata.packageVersion].every((text) => typeof text === 'string') &&
     (metadata.perplexity === null || Number.isFinite(metadata.perplexity)) &&
     (trainer === undefined ||
-      (typeof trainer.source === 'string' &&
+      (trainer.sources.every((name) => typeof name === 'string') &&
+        ENCODINGS.includes(trainer.reading.encoding) &&
         trainer.position.lossSums.length === trainer.position.gradientNorms.length &&
         [...trainer.position.lossSums, trainer.position.seconds, trainer.eventLogBytes].every(
           Number.isFinite,
