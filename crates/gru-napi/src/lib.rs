@@ -26,6 +26,7 @@ pub mod error;
 pub mod generation;
 pub mod lifetime;
 pub mod machine;
+pub mod memory;
 pub mod model_file;
 pub mod network;
 pub mod options;
