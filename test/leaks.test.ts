@@ -95,14 +95,14 @@ linux('networks', { timeout: LONG ? 300_000 : 60_000 }, () => {
       const before = resident();
       let [most, memory] = [0, 0];
       (async () => {
-        for (let i = 0; i < 400; i++) {
+        for (let i = 0; i < 150; i++) {
           await new Network({ ...sizes, hiddenSize: 256 }).initialize(0, 0.1);
           if (i % 20 !== 19) continue;
           most = Math.max(most, threads('gru-'));
           memory = Math.max(memory, resident() - before);
         }
-        // All of them would be 800 threads and 2 GB.
-        console.log(most < 250, memory < 700 * 1024);
+        // All of them would be 300 threads and 840 MB.
+        console.log(most < 150, memory < 420 * 1024);
       })();`;
     expect(await node(script, { seconds: 50 })).toEqual(clean('true true\n'));
   });
