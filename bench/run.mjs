@@ -1,6 +1,6 @@
 /**
- * npm run bench: how fast this machine trains, and what share of its own peak that is; or how fast it loads or writes
- * texts.
+ * npm run bench: how fast this machine trains, and what share of its own peak that is; how fast it loads or writes texts;
+ * or what a long run takes.
  *
  *   --job chapter|wide|all   which job (all)
  *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
@@ -11,6 +11,7 @@
  *   --loading                instead: how fast texts become ids, and how fast a model evaluates one
  *   --megabytes N            size of each of these texts (100)
  *   --generation             instead: how fast a model writes, and what a crossing into the native code costs
+ *   --long-run               instead: memory, handles and threads of a run of 10,000 epochs at a small size (Linux)
  *   --json                   the result as JSON on stdout instead of tables
  *   --results DIRECTORY      where the result is kept (bench/results)
  */
@@ -21,6 +22,7 @@ import { native } from '../dist/native.js';
 import { generationReport, measureGeneration } from './generation.mjs';
 import { FLOP_FORMULA, JOB_NAMES, makeJob } from './jobs.mjs';
 import { loadingReport, measureLoading } from './loading.mjs';
+import { EPOCHS, longRunReport, measureLongRun } from './long-run.mjs';
 import { cpuSlug, describeMachine, machineFacts, ROOT, warnings, writeResult } from './machine.mjs';
 import { measureJob } from './measure.mjs';
 import { fail, UsageError, wholeNumber } from './options.mjs';
@@ -41,6 +43,7 @@ function readOptions() {
       loading: { type: 'boolean', default: false },
       megabytes: { type: 'string', default: '100' },
       generation: { type: 'boolean', default: false },
+      'long-run': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       results: { type: 'string', default: join(ROOT, 'bench/results') },
     },
@@ -48,8 +51,8 @@ function readOptions() {
   if (values.job !== 'all' && !JOB_NAMES.includes(values.job)) {
     throw new UsageError(`expected ${[...JOB_NAMES, 'all'].join(', ')} for --job, received ${values.job}`);
   }
-  if (values.loading && values.generation) {
-    throw new UsageError('expected --loading or --generation, received both');
+  if ([values.loading, values.generation, values['long-run']].filter(Boolean).length > 1) {
+    throw new UsageError('expected one of --loading, --generation and --long-run, received more');
   }
   return {
     jobs: values.job === 'all' ? JOB_NAMES : [values.job],
@@ -60,6 +63,7 @@ function readOptions() {
     loading: values.loading,
     megabytes: wholeNumber('--megabytes', values.megabytes),
     generation: values.generation,
+    longRun: values['long-run'],
     python: values['vs-torch'],
     json: values.json,
     results: values.results,
@@ -74,7 +78,13 @@ async function main() {
   const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
   for (const note of notes) say(`warning: ${note}`);
   say(describeMachine(machine));
-  const bench = options.loading ? benchLoading : options.generation ? benchGeneration : benchTraining;
+  const bench = options.loading
+    ? benchLoading
+    : options.generation
+      ? benchGeneration
+      : options.longRun
+        ? benchLongRun
+        : benchTraining;
   const { name, result, report } = await bench(machine, notes, options, say);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report);
   const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-${name}.json`);
@@ -100,6 +110,13 @@ async function benchGeneration(machine, notes, options, say) {
   const generation = await measureGeneration(options, say);
   const result = { machine, notes, generation };
   return { name: 'generation', result, report: generationReport(result) };
+}
+
+/** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */
+async function benchLongRun(machine, notes, options, say) {
+  say(`${EPOCHS} epochs`);
+  const result = { machine, notes, longRun: await measureLongRun(EPOCHS, options.threads) };
+  return { name: 'long-run', result, report: longRunReport(result) };
 }
 
 /** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */

@@ -2,25 +2,28 @@
  * Runs every test of the project: cargo's, then vitest's against the addon built from this tree. Prints
  * `N passed, N failed, N skipped` last, and fails if a test or a runner failed, if fewer tests ran than
  * scripts/minimum-tests.json says, if a case of the conformance suite did not run for one of the backends, or if the
- * emulator took too long. With --long, the long campaigns too.
+ * emulator took too long. With --long, the long campaigns too; with --asan, only the Rust code under AddressSanitizer.
  */
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { ASAN_ENVIRONMENT, ASAN_FILES, ASAN_OPTIONS, sanitizedCopy } from './asan.mjs';
 import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
 
 const long = process.argv.includes('--long');
+const asan = process.argv.includes('--asan');
 const minimum = JSON.parse(readFileSync(new URL('./minimum-tests.json', import.meta.url), 'utf8'));
 
 /** Runs a command, its output passed through as it comes; with `capture`, stdout is returned at the end. */
-function run(command, args, { capture = false, env = {} } = {}) {
+function run(command, args, { capture = false, env = {}, cwd = process.cwd() } = {}) {
   const stdio = ['ignore', capture ? 'pipe' : 'inherit', 'inherit'];
   const result = spawnSync(command, args, {
     stdio,
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
+    cwd,
     env: { ...process.env, ...env },
   });
   if (result.error) throw result.error;
@@ -37,6 +40,7 @@ const SLOW_SANITIZED = [
   'longer_than_the_tables',
   'nothing_is_read',
   'any_order',
+  'text_equals',
 ];
 
 const CASES = casesOf(
@@ -121,13 +125,29 @@ function cargo(name, packages, options, env = {}) {
   return counts;
 }
 
+/** The CPU backend and the thread of a network under AddressSanitizer. */
+function asanTests() {
+  return cargo('asan', ['-p', 'gru-core', '-p', 'gru-napi', ...ASAN_OPTIONS], [], ASAN_ENVIRONMENT);
+}
+
+/** The addon under AddressSanitizer, in Node. */
+function asanAddonTests() {
+  const { folder, env } = sanitizedCopy();
+  const tests = vitestTests('asanAddon', ASAN_FILES, { cwd: folder, env });
+  rmSync(folder, { recursive: true });
+  return tests;
+}
+
 /** vitest's tests, counted from its JSON report. A file that does not load counts as one failure. */
-function vitestTests() {
+function vitestTests(name = 'vitest', files = [], { cwd = process.cwd(), env = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'gru-native-test-'));
   const report = join(folder, 'report.json');
   const args = ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`];
-  const { code } = run('npx', args, { env: long ? { GRU_LONG: '1' } : {} });
-  const counts = { name: 'vitest', code, problems: [], passed: 0, failed: 0, skipped: 0 };
+  const { code } = run('npx', [...args, ...files], {
+    cwd,
+    env: { ...(long ? { GRU_LONG: '1' } : {}), ...env },
+  });
+  const counts = { name, code, problems: [], passed: 0, failed: 0, skipped: 0 };
   try {
     const results = JSON.parse(readFileSync(report, 'utf8'));
     counts.passed = results.numPassedTests;
@@ -154,10 +174,11 @@ if (run('npm', ['run', '--silent', 'build']).code !== 0) {
   console.log('0 passed, 1 failed');
   process.exit(1);
 }
-const runners = [cargoTests(), vitestTests()];
+const runners = asan ? [] : [cargoTests(), vitestTests()];
 // The driver's stand-in and the sanitizers' libraries are Linux's.
-if (process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
+if (!asan && process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
 if (long) runners.push(modelTests());
+if (asan || (long && process.platform === 'linux')) runners.push(asanTests(), asanAddonTests());
 const problems = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const runner of runners) {

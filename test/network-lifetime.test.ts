@@ -1,15 +1,7 @@
-/** A network beside the event loop and at the end of things: cancelling, progress, disposal, exits. */
+/** A network beside the event loop and at its end: cancelling, progress, disposal. Ends of processes: exits.test.ts. */
 
-import { execFile } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import {
-  addonPath,
-  CancelFlag,
-  type EpochPlan,
-  type EpochProgress,
-  Generation,
-  Network,
-} from '../src/native.js';
+import { CancelFlag, type EpochPlan, type EpochProgress, Generation, Network } from '../src/native.js';
 import { someIds } from './network-fixture.js';
 
 /** The sizes of the book chapter's run. */
@@ -160,109 +152,5 @@ describe('disposing', () => {
     await expect(network.evaluate(ENDLESS)).rejects.toMatchObject(DISPOSED);
     await expect(network.initialize(-1, 0.1)).rejects.toMatchObject({ code: 'GRU_USAGE' });
     expect(network.hiddenSize).toBe(256);
-  });
-});
-
-/** What the scripts below begin with; `run` starts a training without an end and waits until it runs. */
-const PRELUDE = `
-  const { CancelFlag, Network } = require(${JSON.stringify(addonPath)});
-  const network = new Network({ vocabSize: 50, hiddenSize: 64, batchSize: 8, numSteps: 35, threads: 2 });
-  const { readdirSync, readFileSync } = require('node:fs');
-  const name = (thread) => { try { return readFileSync('/proc/self/task/' + thread + '/comm', 'utf8'); } catch { return ''; } };
-  const networks = () => readdirSync('/proc/self/task').filter((thread) => name(thread) === 'gru-network\\n').length;
-  const starts = new Int32Array(8 * 500_000);
-  const plan = { starts, numSteps: 35, learningRate: new Float32Array(500_000), maxGradNorm: 5, carryState: false };
-  const ready = () => Promise.all([network.initialize(0, 0.1), network.loadCorpus(new Uint32Array(100))]);
-  const run = async () => {
-    await ready();
-    return new Promise((started) => {
-      const ended = network.trainEpoch(plan, null, () => started({ ended }));
-    });
-  };
-`;
-
-/** Runs a script in a Node of its own, which is killed if it has not ended after 10 s. */
-function node(
-  script: string,
-  ...flags: string[]
-): Promise<{ code: unknown; signal: unknown; output: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [...flags, '-e', PRELUDE + script],
-      { timeout: 10_000, killSignal: 'SIGKILL' },
-      (_, stdout, stderr) =>
-        resolve({ code: child.exitCode, signal: child.signalCode, output: stdout + stderr }),
-    );
-  });
-}
-
-const clean = (output: string, code = 0) => ({ code, signal: null, output });
-
-describe('a process', () => {
-  it('ends when its networks have nothing to do', async () => {
-    expect(await node(`ready().then(() => console.log('used'));`)).toEqual(clean('used\n'));
-  });
-
-  it('lives for a promise, and for no longer', async () => {
-    const short =
-      '{ ...plan, starts: starts.subarray(0, 800), learningRate: plan.learningRate.subarray(0, 100) }';
-    const script = `ready().then(() => network.trainEpoch(${short}, null, () => {})).then((r) => console.log(r.stopped));`;
-    expect(await node(script)).toEqual(clean('completed\n'));
-  });
-
-  it('can exit during a run', async () => {
-    expect(await node(`run().then(() => process.exit(7));`)).toEqual(clean('', 7));
-  });
-
-  it('can dispose during a run', async () => {
-    const script = `run().then(({ ended }) => { network.dispose(); ended.catch((e) => console.log(e.code)); });`;
-    expect(await node(script)).toEqual(clean('GRU_DISPOSED\n'));
-  });
-
-  it('can terminate a worker thread during a run, which ends its networks', async () => {
-    const thread = `${PRELUDE} run().then(() => require('node:worker_threads').parentPort.postMessage('runs'));`;
-    const script = `
-      const { Worker } = require('node:worker_threads');
-      const one = async () => {
-        const worker = new Worker(${JSON.stringify(thread)}, { eval: true });
-        await new Promise((resolve) => worker.once('message', resolve));
-        console.log(await worker.terminate(), process.platform === 'linux' ? networks() : 1);
-      };
-      ready().then(one).then(one).then(() => network.forward(Uint32Array.of(1))).then((r) => console.log(r.logits.length));
-    `;
-    expect(await node(script)).toEqual(clean('1 1\n1 1\n50\n'));
-  });
-
-  it('sees what a progress callback throws as an uncaught exception, and the run goes on', async () => {
-    const script = `
-      const flag = new CancelFlag();
-      process.once('uncaughtException', (error) => { console.log(error.message); flag.cancel(); });
-      let thrown = false;
-      const progress = () => { if (!thrown) { thrown = true; throw new Error('from the callback'); } };
-      ready().then(() => network.trainEpoch(plan, flag, progress)).then((r) => console.log(r.stopped));
-    `;
-    expect(await node(script)).toEqual(clean('from the callback\ncancelled\n'));
-  });
-
-  it.runIf(process.platform === 'linux')('frees forgotten networks, keeping their promises', async () => {
-    const script = `
-      const options = { vocabSize: 5, hiddenSize: 4, batchSize: 1, numSteps: 2, threads: 1 };
-      const promises = Array.from({ length: 50 }, () => new Network(options).initialize(0, 0.1));
-      const until = async (count) => {
-        for (let i = 0; i < 200 && networks() !== count; i++) {
-          gc();
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-        return networks();
-      };
-      (async () => {
-        // A thread that a network has just started bears the network's name until it has its own.
-        console.log(networks() >= 51);
-        const left = await until(1);
-        console.log((await Promise.all(promises)).length, left);
-      })();
-    `;
-    expect(await node(script, '--expose-gc')).toEqual(clean('true\n50 1\n'));
   });
 });

@@ -28,6 +28,7 @@ pub mod generation;
 pub mod lifetime;
 pub mod lock;
 pub mod machine;
+pub mod memory;
 pub mod model_file;
 pub mod network;
 pub mod options;

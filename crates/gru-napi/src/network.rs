@@ -15,8 +15,9 @@ use crate::worker::Worker;
 use gru_core::cpu::kernel::Path;
 use gru_core::{Backend, Error, Layout, Sizes};
 use napi::Env;
-use napi::bindgen_prelude::{Either, Float32Array, Function, PromiseRaw};
+use napi::bindgen_prelude::{Either, Float32Array, Function, ObjectFinalize, PromiseRaw};
 use napi_derive::napi;
+use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -32,7 +33,7 @@ type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argum
 /// is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, `GRU_DEVICE` where
 /// no GPU can be used, `GRU_DEVICE_FAULT` where one failed while it computed, or `GRU_INTERNAL` for a bug, after
 /// which the network refuses further commands. A network that waits for nothing does not keep the process alive.
-#[napi]
+#[napi(custom_finalize)]
 pub struct Network {
     sizes: Sizes,
     threads: usize,
@@ -41,6 +42,8 @@ pub struct Network {
     gpu: Arc<OnceLock<GpuFacts>>,
     path: Path,
     worker: Worker,
+    /// Bytes that V8 is told to hold beside its own, so that it does not wait long to free a forgotten network.
+    external: Cell<i64>,
 }
 
 #[napi]
@@ -73,7 +76,9 @@ impl Network {
             return Err(error::work(error));
         }
         let threads = if choice == Choice::Cpu { threads } else { 1 };
-        Ok(Self { sizes, threads, choice, gpu, path, worker })
+        let external = estimated_bytes(&sizes);
+        env.adjust_external_memory(external).map_err(error::internal)?;
+        Ok(Self { sizes, threads, choice, gpu, path, worker, external: Cell::new(external) })
     }
 
     /// Resolves once the network can take commands without waiting: at once on the CPU, on a GPU when it is open.
@@ -274,8 +279,9 @@ impl Network {
     /// Gives thread and memory back. A running command ends after the update it is in, and the opening of a GPU at
     /// once; it, those that wait and all later ones reject with code `GRU_DISPOSED`. Calling it again does nothing.
     #[napi(catch_unwind)]
-    pub fn dispose(&self) {
+    pub fn dispose(&self, env: &Env) -> Result<()> {
         self.worker.close();
+        self.release(env).map_err(error::internal)
     }
 
     /// Number of distinct characters.
@@ -353,6 +359,11 @@ impl Network {
         ParameterTensor::table(&self.sizes)
     }
 
+    /// Tells V8, once, that the memory is given back.
+    fn release(&self, env: &Env) -> napi::Result<()> {
+        env.adjust_external_memory(-self.external.take()).map(|_| ())
+    }
+
     /// Checks a plan and promises its run.
     fn run<'env>(
         &self,
@@ -378,6 +389,17 @@ impl Network {
     }
 }
 
+/// About what a network of these sizes takes, in bytes: parameters, gradients and a transposed copy, and the
+/// activations and logits of an update, forward and backward.
+fn estimated_bytes(sizes: &Sizes) -> i64 {
+    let Sizes { vocab_size, hidden_size, batch_size, num_steps, .. } = *sizes;
+    let rows = batch_size.saturating_mul(num_steps);
+    let elements = 3usize
+        .saturating_mul(Layout::new(sizes).len())
+        .saturating_add(rows.saturating_mul(10 * hidden_size + 2 * vocab_size));
+    i64::try_from(elements.saturating_mul(size_of::<f32>())).unwrap_or(i64::MAX)
+}
+
 /// The flag of a command that was given one.
 fn flag(cancel: CancelArgument<'_>) -> Result<Option<Arc<AtomicBool>>> {
     match cancel {
@@ -387,8 +409,15 @@ fn flag(cancel: CancelArgument<'_>) -> Result<Option<Arc<AtomicBool>>> {
     }
 }
 
+impl ObjectFinalize for Network {
+    /// Runs when JavaScript has forgotten the network.
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.release(&env)
+    }
+}
+
 impl Drop for Network {
-    /// Runs when JavaScript has forgotten the network: what was promised is still kept.
+    /// Ends the thread of a forgotten network: what was promised is still kept.
     fn drop(&mut self) {
         self.worker.finish();
     }

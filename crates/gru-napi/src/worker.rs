@@ -3,6 +3,7 @@
 //! Every command is settled exactly once: with what it gave, with its panic, or, when the thread ends before
 //! its turn comes, as disposed of. Tests: `tests/worker.rs`.
 
+use crate::memory;
 use crate::panics;
 use gru_core::{Backend, Error};
 use std::sync::Arc;
@@ -77,6 +78,7 @@ impl Worker {
                 Err(text) => Err(WorkError::Panicked(text)),
             };
             serve(made, inbox, &flag);
+            memory::give_back();
         };
         let thread = Builder::new().name("gru-network".into()).spawn(body);
         let thread = thread.map_err(|error| Error::Threads { threads: 1, reason: error.to_string() });

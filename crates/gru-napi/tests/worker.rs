@@ -1,6 +1,8 @@
 //! The thread of a network: order, disposal, panics. The files under test know nothing of Node and are tested
 //! as they are; the addon is tested from JavaScript (test/network*.test.ts).
 
+#[path = "../src/memory.rs"]
+mod memory;
 #[path = "../src/panics.rs"]
 mod panics;
 #[path = "../src/worker.rs"]
