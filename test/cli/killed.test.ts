@@ -1,8 +1,12 @@
-/** Runs that are killed at any moment: what is left is whole, and they end as if they had not been. */
+/**
+ * Runs that are killed at any moment: what is left is whole, and they end as if they had not been. A record of the
+ * campaign is written to the file that GRU_KILLED_RESULTS names; GRU_SEED sets the moments.
+ */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { isTemporary } from '../../src/atomic-file.js';
 import { readResumePoint } from '../../src/checkpoint.js';
 import { readModelFile } from '../../src/model-file.js';
 import { Random } from '../../src/random.js';
@@ -44,6 +48,9 @@ test(`killed at ${KILLS} random moments and resumed, runs end with the same byte
   console.log(`killed.test.ts: GRU_SEED=${seed}`);
   let kills = 0;
   let resumes = 0;
+  /** Kills that left a temporary file: they came while a checkpoint was written. */
+  let whileWriting = 0;
+  let runs = 0;
   for (let index = 0; kills < KILLS; index++) {
     const out = join(cwd, `run-${index}`);
     const moments = new Random(seed, `kills/${index}`);
@@ -62,6 +69,10 @@ test(`killed at ${KILLS} random moments and resumed, runs end with the same byte
       expect({ code, stderr }).toMatchObject({ code: null });
       kills += 1;
       left -= 1;
+      whileWriting +=
+        existsSync(out) && readdirSync(out, { recursive: true }).some((name) => isTemporary(String(name)))
+          ? 1
+          : 0;
       // Whatever there is, is whole.
       for (const [name, read] of [
         ['trainer', () => readResumePoint(out)],
@@ -72,6 +83,20 @@ test(`killed at ${KILLS} random moments and resumed, runs end with the same byte
     }
     expect(model(out).equals(model(whole)), `run ${index} of GRU_SEED=${seed}`).toBe(true);
     expect(numbersOf(out)).toEqual(numbersOf(whole));
+    runs += 1;
   }
   expect(resumes).toBeGreaterThan(KILLS / 3);
+  if (KILLS >= 100) expect(whileWriting).toBeGreaterThan(KILLS / 20);
+  const record = {
+    date: new Date().toISOString(),
+    seed,
+    kills,
+    whileWriting,
+    resumes,
+    runs,
+    options: OPTIONS,
+  };
+  console.log(JSON.stringify(record));
+  const results = process.env.GRU_KILLED_RESULTS;
+  if (results !== undefined) writeFileSync(results, `${JSON.stringify(record, null, 2)}\n`);
 }, 600_000);
