@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { ASAN_ENVIRONMENT, ASAN_FILES, ASAN_OPTIONS, sanitizedCopy } from './asan.mjs';
+import { ASAN_ENVIRONMENT, ASAN_FILES, ASAN_OPTIONS, ASAN_TIMEOUT, sanitizedCopy } from './asan.mjs';
 import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
 
 const long = process.argv.includes('--long');
@@ -133,7 +133,10 @@ function asanTests() {
 /** The addon under AddressSanitizer, in Node. */
 function asanAddonTests() {
   const { folder, env } = sanitizedCopy();
-  const tests = vitestTests('asanAddon', ASAN_FILES, { cwd: folder, env });
+  const tests = vitestTests('asanAddon', [...ASAN_FILES, `--testTimeout=${ASAN_TIMEOUT}`], {
+    cwd: folder,
+    env,
+  });
   rmSync(folder, { recursive: true });
   return tests;
 }

@@ -58,7 +58,7 @@ export const clean = (output: string, code = 0): Ended => ({ code, signal: null,
 export const threadScript = (script: string): string => JSON.stringify(PRELUDE + script);
 
 /** Runs a script in a Node of its own, which is killed if it has not ended after `seconds`. */
-export function node(script: string, { flags = [] as string[], seconds = 10 } = {}): Promise<Ended> {
+export function node(script: string, { flags = [] as string[], seconds = 25 } = {}): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,

@@ -12,7 +12,7 @@ const PLANTED: &str = "GRU_ASAN_PLANTED";
 fn read(index: usize, freed: bool) -> f32 {
     let buffer = black_box(vec![1.0f32; 4]);
     let start = buffer.as_ptr();
-    let kept = if freed { None } else { Some(buffer) };
+    let kept = Some(buffer).filter(|_| !freed);
     // SAFETY: none for the planted faults; index 3 of a buffer that is kept is there.
     let element = unsafe { black_box(start.add(index)).read() };
     drop(black_box(kept));
