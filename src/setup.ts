@@ -29,17 +29,22 @@ import {
 import type { Network } from './native.js';
 import { OutputDirectory } from './output-directory.js';
 import { isCheckpointDue, type Snapshot } from './position.js';
+import { checkResumed, differs } from './resuming.js';
 import { Trainer } from './trainer.js';
 import { Vocabulary } from './vocabulary.js';
 
+/** What a run had read, and how much of it. */
+export type SavedSource = Pick<TrainerRecord, 'sources' | 'reading'> & Pick<TrainingConfig, 'maxChars'>;
+
 /** What to train on, how, and where to keep it. Options left out have the book chapter's values. */
 export interface TrainOptions extends Partial<TrainingConfig> {
-  corpus: Corpus;
+  /** The text; or what loads it, which is told what the run to go on with had read. */
+  corpus: Corpus | ((saved: SavedSource | undefined) => Promise<Corpus>);
   /** Directory for model, checkpoints and event log; nothing is saved without one. */
   out?: string;
   /** Replace a model that is already in `out`. */
   overwrite?: boolean;
-  /** Go on from the checkpoint in `out`; of the options only {@link RESUMABLE} may change. */
+  /** Go on from the checkpoint in `out`; of the options only RESUMABLE may change. */
   resume?: boolean;
   /** A model file whose parameters and vocabulary the run begins with. */
   initFrom?: string;
@@ -48,20 +53,6 @@ export interface TrainOptions extends Partial<TrainingConfig> {
   /** Told once when opening the GPU takes longer than a second. */
   onGpuWait?: () => void;
 }
-
-/** Options that a resumed run may be given anew: they change no number of what comes. */
-export const RESUMABLE: readonly (keyof TrainingConfig)[] = [
-  'epochs',
-  'reportEvery',
-  'checkpointEvery',
-  'keep',
-  'onDivergence',
-  'maxRollbacks',
-  'sampleLength',
-  'prefixes',
-  'device',
-  'threads',
-];
 
 /** A run put together. */
 export interface RunParts {
@@ -88,6 +79,13 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   resolveConfig(givenConfig(options)); // what is out of range is said before anything is read
   if (!options.resume) return assemble(options);
   const out = outOf(options);
+  if (options.initFrom !== undefined) {
+    throw new GruError(
+      'GRU_USAGE',
+      'expected either resume or initFrom, received both',
+      'Leave out one of them.',
+    );
+  }
   await findResumePoint(out);
   // Held before it is read: what is gone on from is then the last word of whoever wrote there before.
   const directory = await OutputDirectory.open(out);
@@ -101,12 +99,13 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
 
 /** @param held - the output directory, when resuming */
 async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<RunParts> {
-  const { corpus, out, overwrite = false } = options;
+  const { out, overwrite = false } = options;
   const given = givenConfig(options);
   const resumed = held === undefined ? undefined : await readResumePoint(held.path);
   const initial =
     resumed ?? (options.initFrom === undefined ? undefined : await readModelFile(options.initFrom));
-  if (resumed !== undefined) checkResumed(resumed, given, options);
+  const corpus = await corpusOf(options, resumed);
+  if (resumed !== undefined) checkResumed(resumed, given, corpus);
   if (initial !== undefined && given.hiddenSize !== undefined && given.hiddenSize !== initial.hiddenSize) {
     throw differs('the hidden size of the model to begin with', initial.hiddenSize, given.hiddenSize);
   }
@@ -221,6 +220,13 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
   return { config, corpus: used, source, content, network, trainer, writer, lastGood, start };
 }
 
+async function corpusOf({ corpus }: TrainOptions, resumed: ResumePoint | undefined): Promise<Corpus> {
+  if (typeof corpus !== 'function') return corpus;
+  if (resumed === undefined) return corpus(undefined);
+  const { config, trainer } = resumed.metadata;
+  return corpus({ sources: trainer.sources, reading: trainer.reading, maxChars: config.maxChars });
+}
+
 /** Says in which encodings the texts were, where it was not UTF-8 alone: `auto` may have been wrong. */
 function encodingNotices({ encodings, reading }: Corpus): string[] {
   if (encodings.every((encoding) => encoding === 'utf-8')) return [];
@@ -254,41 +260,6 @@ function outOf({ out }: TrainOptions): string {
     'GRU_USAGE',
     'expected an output directory to resume from, received none',
     'Name it with out.',
-  );
-}
-
-/** A run goes on only over the same text, by the same rules. */
-function checkResumed(
-  { metadata }: ResumePoint,
-  given: Partial<TrainingConfig>,
-  { corpus, initFrom }: TrainOptions,
-): void {
-  if (initFrom !== undefined) {
-    throw new GruError(
-      'GRU_USAGE',
-      'expected either resume or initFrom, received both',
-      'Leave out one of them.',
-    );
-  }
-  if (metadata.corpus.sha256 !== corpus.sha256) {
-    throw new GruError(
-      'GRU_CORPUS',
-      `expected the corpus of the checkpoint, ${metadata.corpus.name} (${metadata.corpus.characters} characters, SHA-256 ${metadata.corpus.sha256.slice(0, 12)}…), received ${corpus.name} (${corpus.characters} characters, ${corpus.sha256.slice(0, 12)}…)`,
-      'To go on with another text, begin a new run from the weights: --init-from MODEL with another --out.',
-    );
-  }
-  const saved = metadata.config as Partial<TrainingConfig>;
-  for (const key of CONFIG_KEYS) {
-    if (RESUMABLE.includes(key) || given[key] === undefined || given[key] === saved[key]) continue;
-    throw differs(`the checkpoint's ${key}`, saved[key], given[key]);
-  }
-}
-
-function differs(what: string, expected: unknown, received: unknown): GruError {
-  return new GruError(
-    'GRU_USAGE',
-    `expected ${what}, ${String(expected)}, received ${String(received)}`,
-    'Leave that option out, or begin a new run from the weights: --init-from MODEL with another --out.',
   );
 }
 

@@ -51,6 +51,7 @@ const ORDER = [
   'model-file.ts',
   'model.ts',
   'checkpoint.ts',
+  'resuming.ts',
   'setup.ts',
   'train.ts',
   'index.ts',

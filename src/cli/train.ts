@@ -86,18 +86,15 @@ export function declareTrain(command: Command): void {
 }
 
 async function runTrain(named: readonly string[], flags: TrainFlags): Promise<void> {
-  const { readResumePoint } = await import('../checkpoint.js');
   const { loadCorpus } = await import('../corpus.js');
   const { train } = await import('../train.js');
   const { saveOnSignal, stopOnSignals } = await import('./stop.js');
   const { NdjsonView, TerminalView } = await import('./views.js');
 
   const { prefix, out, overwrite, resume, initFrom, offline, encoding, nfc, json, quiet, ...config } = flags;
-  const checkpoint = resume ? (await readResumePoint(out)).metadata : undefined;
-  const sources = named.length > 0 ? named : (checkpoint?.trainer.sources ?? [DEFAULT_SOURCE]);
-  if (sources.length === 0) throw ofNoSource(out);
+  let sources = named;
   let begun = false;
-  let saved = checkpoint !== undefined;
+  let saved = false;
   const stop = stopOnSignals(() => {
     if (!quiet && begun)
       process.stderr.write('\nfinishing the running update, then saving (once more: stop at once)\n');
@@ -113,14 +110,18 @@ async function runTrain(named: readonly string[], flags: TrainFlags): Promise<vo
       ...config,
       ...(prefix === undefined ? {} : { prefixes: prefix }),
       ...(initFrom === undefined ? {} : { initFrom }),
-      // Named nowhere, so that its text can be freed once it is on the device.
-      corpus: await loadCorpus(sources, {
-        maxChars: config.maxChars ?? checkpoint?.config.maxChars,
-        encoding: encoding ?? checkpoint?.trainer.reading.encoding,
-        nfc: nfc ?? checkpoint?.trainer.reading.nfc,
-        offline,
-        signal: stop.signal,
-      }),
+      corpus: (before) => {
+        saved = before !== undefined;
+        if (named.length === 0) sources = before?.sources ?? [DEFAULT_SOURCE];
+        if (sources.length === 0) throw ofNoSource(out);
+        return loadCorpus(sources, {
+          maxChars: config.maxChars ?? before?.maxChars,
+          encoding: encoding ?? before?.reading.encoding,
+          nfc: nfc ?? before?.reading.nfc,
+          offline,
+          signal: stop.signal,
+        });
+      },
       out,
       overwrite: overwrite ?? false,
       resume: resume ?? false,
