@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { machineFacts, ROOT, writeResult } from '../bench/machine.mjs';
+import { cpuSlug, machineFacts, ROOT, writeResult } from '../bench/machine.mjs';
 
 /** Shares of the time: reading a model file is by far the fastest, and where the most is behind. */
 const SHARES = { modelFile: 0.6, eachOther: 0.1 };
@@ -64,7 +64,8 @@ const targets = [
 ];
 rmSync(folder, { recursive: true });
 const executions = targets.reduce((sum, target) => sum + target.executions, 0);
-const path = values.out ?? join(ROOT, 'bench/results', `${machine.date.slice(0, 10)}-fuzzing.json`);
+const path =
+  values.out ?? join(ROOT, 'bench/results', `${machine.date.slice(0, 10)}-${cpuSlug()}-fuzzing.json`);
 writeResult(path, { machine, executions, failures: 0, targets });
 console.table(targets.map(({ allowed: _, ...seen }) => seen));
 console.log(`${executions} executions without a failure; ${relative(ROOT, path)}`);
