@@ -60,7 +60,9 @@ test(`killed at ${KILLS} random moments and resumed, runs end with the same byte
       const options = resume ? ['--resume'] : ['--overwrite', ...OPTIONS];
       const running = start(cwd, ['train', '--out', out, ...options]);
       if (left > 0) {
-        const timer = setTimeout(() => running.child.kill('SIGKILL'), 120 + moments.nextFloat() * 500);
+        // Most while it trains, and some while it starts.
+        if (moments.nextFloat() < 0.8) await Promise.race([running.told('parameters'), running.finished]);
+        const timer = setTimeout(() => running.child.kill('SIGKILL'), moments.nextFloat() * 400);
         running.child.on('exit', () => clearTimeout(timer));
       }
       const { code, stderr } = await running.finished;
