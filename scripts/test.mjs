@@ -2,18 +2,19 @@
  * Runs every test of the project: cargo's, then vitest's against the addon built from this tree. Prints
  * `N passed, N failed, N skipped` last, and fails if a test or a runner failed, if fewer tests ran than
  * scripts/minimum-tests.json says, if a case of the conformance suite did not run for one of the backends, or if the
- * emulator took too long. With --long, the long campaigns too; with --asan, only the Rust code under AddressSanitizer.
+ * emulator took too long. With --long, the long campaigns too; with --sanitizers, only the Rust
+ * code under AddressSanitizer and ThreadSanitizer.
  */
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { ASAN_ENVIRONMENT, ASAN_FILES, ASAN_OPTIONS, ASAN_TIMEOUT, sanitizedCopy } from './asan.mjs';
 import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
+import { ASAN, ASAN_FILES, ASAN_TIMEOUT, racesIn, sanitizedCopy, TSAN } from './sanitizers.mjs';
 
 const long = process.argv.includes('--long');
-const asan = process.argv.includes('--asan');
+const sanitizers = process.argv.includes('--sanitizers');
 const minimum = JSON.parse(readFileSync(new URL('./minimum-tests.json', import.meta.url), 'utf8'));
 
 /** Runs a command, its output passed through as it comes; with `capture`, stdout is returned at the end. */
@@ -127,7 +128,20 @@ function cargo(name, packages, options, env = {}) {
 
 /** The CPU backend and the thread of a network under AddressSanitizer. */
 function asanTests() {
-  return cargo('asan', ['-p', 'gru-core', '-p', 'gru-napi', ...ASAN_OPTIONS], [], ASAN_ENVIRONMENT);
+  return cargo('asan', ['-p', 'gru-core', '-p', 'gru-napi', ...ASAN.options], [], ASAN.env);
+}
+
+/** The threads of the CPU backend under ThreadSanitizer. Its reports go to files; whether one fails is decided here. */
+function tsanTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'gru-native-tsan-'));
+  const packages = ['-p', 'gru-core', '--lib', '--test', 'cpu', '--test', 'sanitizers', ...TSAN.options];
+  const chosen = ['workers::', 'conformance::', 'any_number_of_threads', 'networks_side_by_side', 'planted'];
+  const env = { ...TSAN.env, TSAN_OPTIONS: `exitcode=0 log_path=${join(folder, 'report')}` };
+  const tests = cargo('tsan', packages, [...chosen, '--skip', CHAPTER], env);
+  const reports = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  tests.problems.push(...racesIn(reports.join('\n')));
+  rmSync(folder, { recursive: true });
+  return tests;
 }
 
 /** The addon under AddressSanitizer, in Node. */
@@ -177,11 +191,13 @@ if (run('npm', ['run', '--silent', 'build']).code !== 0) {
   console.log('0 passed, 1 failed');
   process.exit(1);
 }
-const runners = asan ? [] : [cargoTests(), vitestTests()];
+const runners = sanitizers ? [] : [cargoTests(), vitestTests()];
 // The driver's stand-in and the sanitizers' libraries are Linux's.
-if (!asan && process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
+if (!sanitizers && process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
 if (long) runners.push(modelTests());
-if (asan || (long && process.platform === 'linux')) runners.push(asanTests(), asanAddonTests());
+if (sanitizers || (long && process.platform === 'linux')) {
+  runners.push(asanTests(), tsanTests(), asanAddonTests());
+}
 const problems = [];
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const runner of runners) {

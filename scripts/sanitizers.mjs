@@ -1,6 +1,7 @@
 /**
- * The Rust code under AddressSanitizer: what cargo needs to build with it, and a copy of the project whose addon is built
- * so. rustc has the sanitizer for its nightly builds only, which RUSTC_BOOTSTRAP makes of a stable one.
+ * The Rust code under AddressSanitizer and ThreadSanitizer: what cargo needs to build with them, a copy of the project
+ * whose addon is built so, and what is to be read in reports of races. rustc has the sanitizers for its nightly builds
+ * only, which RUSTC_BOOTSTRAP makes of a stable one.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -13,12 +14,33 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TARGET = 'x86_64-unknown-linux-gnu';
 
 /** `--target`, so that procedural macros and build scripts, which run in rustc, are built without. */
-export const ASAN_OPTIONS = ['--target', TARGET, '--target-dir', 'target/asan'];
-/** `asan` is for the tests that plant a fault, crates/gru-core/tests/asan.rs. */
-export const ASAN_ENVIRONMENT = {
-  RUSTC_BOOTSTRAP: '1',
-  RUSTFLAGS: '-Zsanitizer=address --cfg asan',
+const cargoOptions = (name) => ['--target', TARGET, '--target-dir', `target/${name}`];
+const environment = (flags) => ({ RUSTC_BOOTSTRAP: '1', RUSTFLAGS: flags });
+
+/** `asan` and `tsan` are for the tests that plant a fault, crates/gru-core/tests/sanitizers.rs. */
+export const ASAN = { options: cargoOptions('asan'), env: environment('-Zsanitizer=address --cfg asan') };
+/** The standard library is not built with it, which rustc wants to be told. */
+export const TSAN = {
+  options: cargoOptions('tsan'),
+  env: environment('-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan'),
 };
+
+/**
+ * The reports of races between threads of the CPU backend. What is reported of std's channels and of cpu/turn.rs, a mutex
+ * and a condition without any unsafe code, is not: where std itself takes a lock again, ThreadSanitizer does not see it.
+ *
+ * @param {string} text all reports
+ * @returns {string[]}
+ */
+export function racesIn(text) {
+  const reports = text.split(/^=+$/m).filter((report) => report.includes('WARNING: ThreadSanitizer'));
+  return reports.filter((report) => {
+    // The two accesses, without where the memory and the threads are from.
+    const [accesses = ''] = report.split(/^ {2}(?:Location|Thread|As if)/m);
+    const ours = /crates\/gru-core\/(?:src\/cpu\/(?!allocation_tests)|tests\/)/;
+    return ours.test(accesses) && !accesses.includes('src/cpu/turn.rs');
+  });
+}
 
 /**
  * Tests that use the addon in every way, but for those that measure times or memory: it is tens of times slower, and
@@ -49,8 +71,8 @@ const COPIED = [
  * @returns {{ folder: string, env: Record<string, string> }} the copy, and the environment that Node needs there
  */
 export function sanitizedCopy() {
-  const args = ['build', '--locked', '-p', 'gru-napi', ...ASAN_OPTIONS, '--message-format=json'];
-  const env = { ...process.env, ...ASAN_ENVIRONMENT };
+  const args = ['build', '--locked', '-p', 'gru-napi', ...ASAN.options, '--message-format=json'];
+  const env = { ...process.env, ...ASAN.env };
   const { stdout } = spawnSync('cargo', args, {
     cwd: ROOT,
     encoding: 'utf8',
