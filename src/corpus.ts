@@ -125,6 +125,7 @@ export async function readTexts(
       onDecoded(decoded.bytes);
       const lines = /\.lrc$/i.test(name) ? plainLyrics(decoded.bytes, label) : decoded.bytes;
       const bytes = nfc ? await toNfc(lines, bounds) : lines;
+      if (bytes.length > bounds.limit) throw bounds.tooLarge(); // a song with every repetition
       const { encoding } = decoded;
       texts.push({ label, name, size: raw.length, encoding, bytes });
       total += bytes.length;

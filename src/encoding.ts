@@ -182,9 +182,10 @@ async function decodeMultibyte(bytes: Uint8Array, as: Multibyte, options: Decode
     const text = decode(at, end);
     if (text === undefined) {
       let wrong = at;
-      for (let next = wrong; ; wrong = next) {
-        next = endOfCharacters(bytes, wrong, wrong + 1, as);
-        if (next >= end || decode(wrong, next) === undefined) break;
+      // What is wrong begins less than two steps behind.
+      for (let step = CHUNK_BYTES / 2; step >= 1; step /= 2) {
+        const next = endOfCharacters(bytes, wrong, wrong + step, as);
+        if (next < end && decode(wrong, next) !== undefined) wrong = next;
       }
       const { message, hint, code } = undecodable(
         label,

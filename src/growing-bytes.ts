@@ -35,7 +35,7 @@ export class GrowingBytes {
   constructor(expected: number, limit: number, tooLarge: () => Error) {
     this.#limit = limit;
     this.#tooLarge = tooLarge;
-    this.#block = Buffer.allocUnsafeSlow(Math.max(1, Math.min(expected, limit)));
+    this.#block = Buffer.allocUnsafeSlow(Math.max(0, Math.min(expected, limit)));
   }
 
   /** Bytes written so far. */

@@ -15,7 +15,8 @@ export function isGzip(bytes: Uint8Array): boolean {
 }
 
 /**
- * What a gzip file holds, all of its members joined. Its checksums and lengths must hold.
+ * What a gzip file holds, all of its members joined. Its checksums and lengths must hold, and nothing but zeros may
+ * follow.
  *
  * @param bytes - the whole file; only read
  * @param label - what messages call it
@@ -52,6 +53,13 @@ export async function gunzip(
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       out.push(chunk);
       signal?.throwIfAborted();
+    }
+    // Node stops at a zero after a member, as at the zeros that fill up a tape, and passes over all that is behind it.
+    const end = stream.bytesWritten;
+    const behind = bytes.subarray(end).findIndex((byte) => byte !== 0);
+    if (behind >= 0) {
+      const received = `other bytes after its end at byte offset ${end + behind}`;
+      throw refuse('a gzip file with nothing but zeros after it', received, again);
     }
     return out.taken();
   } catch (cause) {

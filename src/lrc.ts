@@ -9,8 +9,11 @@
 import { GruError } from './errors.js';
 import { decode } from './utf8.js';
 
-/** Bytes of one file, and UTF-16 code units of its words as often as they are sung; a song has a few thousand. */
-const MAX_LENGTH = 16_000_000;
+/**
+ * Bytes of one file, and UTF-16 code units of its words as often as they are sung; a song has a few thousand. Lines take
+ * up to 150 times their bytes, and nothing stops their reading.
+ */
+const MAX_LENGTH = 1_000_000;
 
 /** `[mm:ss]`, `[mm:ss.xx]`, `[mm:ss:xx]`, where the search stands. All its parts are bounded, so it cannot be slow. */
 const TIME_TAG = /\s{0,9}\[(\d{1,4}):(\d{1,2})(?:[.:](\d{1,3}))?\]/y;
@@ -32,7 +35,7 @@ interface Group {
  *
  * @param bytes - valid UTF-8; only read
  * @param label - what messages call the file
- * @throws GruError GRU_CORPUS for more than 16 million bytes, or characters as often as they are sung
+ * @throws GruError GRU_CORPUS for more than a million bytes, or characters as often as they are sung
  */
 export function plainLyrics(bytes: Uint8Array, label: string): Uint8Array {
   if (bytes.length > MAX_LENGTH) throw tooLong(label, `${MAX_LENGTH} bytes`, bytes.length);
@@ -52,7 +55,10 @@ export function plainLyrics(bytes: Uint8Array, label: string): Uint8Array {
   if (length > MAX_LENGTH) throw tooLong(label, `${MAX_LENGTH} characters with every repetition`, length);
   const sung = groups
     .filter(({ lines }) => lines.length > 0)
-    .flatMap(({ times, lines }) => times.map((time) => ({ time, words: `${lines.join('\n')}\n` })))
+    .flatMap(({ times, lines }) => {
+      const words = `${lines.join('\n')}\n`; // one string however often it is sung
+      return times.map((time) => ({ time, words }));
+    })
     .sort((a, b) => a.time - b.time || 0); // stable: equal times in the file's order
   return Buffer.from(sung.map(({ words }) => words).join(''));
 }

@@ -36,7 +36,9 @@ export async function toNfc(bytes: Uint8Array, options: NfcOptions): Promise<Uin
     const part = bytes.subarray(at, end);
     const text = decode(part);
     for (const [marks] of text.matchAll(/\p{M}+/gu)) {
-      if (marks.length > MAX_MARKS) throw tooManyMarks(label, marks.length);
+      if (marks.length <= MAX_MARKS) continue;
+      const count = [...marks].length;
+      if (count > MAX_MARKS) throw tooManyMarks(label, count);
     }
     const composed = text.normalize('NFC');
     if (out === undefined && composed !== text) {

@@ -303,6 +303,14 @@ describe('sources', () => {
     }
   });
 
+  it('counts timed lyrics as often as they are sung', async () => {
+    const path = await put('chorus.lrc', '[00:01]'.repeat(999) + '夜'.repeat(999)); // 3 MB of them
+    const error = await failure(() => loadCorpus(Array(171).fill(path)));
+    expect(error.message).toMatch(
+      /chorus\.lrc": expected at most 512000000 bytes, received more .* as UTF-8$/,
+    );
+  });
+
   it('stops on request', async () => {
     const path = await put('some.txt', 'text');
     for (const source of [path, folder, 'songs', '-']) {

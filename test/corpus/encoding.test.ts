@@ -205,6 +205,13 @@ describe('what is refused', () => {
     }
   });
 
+  it('finds the bad byte of a chunk soon', async () => {
+    const bytes = Buffer.concat([Buffer.alloc((1 << 18) - 1, 0x61), hex('ff')]);
+    const begun = performance.now();
+    for (let time = 0; time < 10; time++) await refusal(bytes, 'gb18030');
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
   it('more than the limit as UTF-8, whatever it is in the file', async () => {
     const expand = hex('b0a1'.repeat(1000));
     for (const [bytes, encoding] of [

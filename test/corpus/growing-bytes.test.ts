@@ -20,6 +20,15 @@ describe('a block that grows', () => {
       expect(() => bytes.push(Uint8Array.of(1))).toThrow('too large');
     }
   });
+
+  it('holds nothing where nothing is allowed', () => {
+    for (const limit of [0, -1]) {
+      const bytes = new GrowingBytes(5, limit, () => new Error('too large'));
+      expect(bytes.taken().length).toBe(0);
+      expect(() => bytes.pushText('a')).toThrow('too large');
+      expect(() => bytes.push(Uint8Array.of(1))).toThrow('too large');
+    }
+  });
 });
 
 describe('a block that is given back', () => {

@@ -51,6 +51,19 @@ describe('gzip', () => {
     await refusal(Buffer.concat([packed, Buffer.from('trailing bytes')]));
   });
 
+  it('loses nothing behind zeros, which alone may fill up a file', async () => {
+    const packed = gzipSync('one');
+    for (const zeros of [1, 512, 1 << 16, 100_000]) {
+      const filled = Buffer.concat([packed, Buffer.alloc(zeros)]);
+      expect(Buffer.from(await gunzip(filled, 'a.gz')).toString()).toBe('one');
+      const error = await refusal(Buffer.concat([filled, gzipSync('two')]));
+      expect(error.message).toBe(
+        'a.gz: expected a gzip file with nothing but zeros after it, ' +
+          `received other bytes after its end at byte offset ${filled.length}`,
+      );
+    }
+  });
+
   it('refuses a bomb at its limit, soon and in little memory', async () => {
     const bomb = gzipSync(Buffer.alloc(400_000_000));
     const before = process.memoryUsage().arrayBuffers;

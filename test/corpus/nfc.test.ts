@@ -51,6 +51,10 @@ describe('NFC', () => {
       /^a: expected at most 1000 combining marks in a row, received 2000000$/,
     );
     expect(await composed(`a${'\u0301'.repeat(1000)}`)).toBe(`á${'\u0301'.repeat(999)}`);
+    // Each of these marks takes two units of UTF-16.
+    const wide = '\u{1e8d0}';
+    expect(await composed(wide.repeat(1000))).toBe(wide.repeat(1000));
+    await expect(composed(wide.repeat(1001))).rejects.toThrow(/received 1001$/);
   });
 
   it('stops on request', async () => {
