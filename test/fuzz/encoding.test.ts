@@ -75,6 +75,14 @@ const stranger = fc.oneof(
 );
 const empty = fc.constant(Buffer.alloc(0));
 
+/** Characters over and over, up to a length; where they are bytes of an odd number, `a` fills it up. */
+function fillerOf(characters: readonly Buffer[], length: number): Buffer {
+  const unit = Buffer.concat(characters);
+  const whole = Buffer.concat(Array<Buffer>(Math.floor(length / unit.length)).fill(unit));
+  const left = unit.length % 2 === 0 ? 0 : length - whole.length;
+  return Buffer.concat([whole, Buffer.alloc(left, 'a')]);
+}
+
 const hostile = fc.oneof(
   ...FAMILIES.map(({ asked, mark, character }) =>
     fc
@@ -94,7 +102,7 @@ const hostile = fc.oneof(
           {
             weight: 1,
             arbitrary: fc.record({
-              unit: character,
+              unit: fc.array(character, { minLength: 1, maxLength: 3 }),
               short: fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 40 })),
               next: fc.constantFrom(mark, mark, Buffer.alloc(0)),
             }),
@@ -111,9 +119,9 @@ const hostile = fc.oneof(
         count: fc.nat({ max: 60 }),
       })
       .map(({ mark, filled, parts, changes, ...rest }) => {
-        const { unit: filler, next } = filled ?? { unit: Buffer.alloc(0), next: Buffer.alloc(0) };
-        const times = filled === undefined ? 0 : Math.floor((CHUNK - filled.short) / filler.length);
-        const whole = Buffer.concat([mark, ...Array<Buffer>(times).fill(filler), next, ...parts]);
+        const filler = filled === undefined ? Buffer.alloc(0) : fillerOf(filled.unit, CHUNK - filled.short);
+        const next = filled?.next ?? Buffer.alloc(0);
+        const whole = Buffer.concat([mark, filler, next, ...parts]);
         return { ...rest, bytes: edited(whole, changes) };
       }),
   ),
@@ -227,7 +235,7 @@ fuzz({
       throw new Error('expected newlines as spaces and the first characters, received another text');
     return true;
   },
-  runs: 1000,
+  runs: 1500,
   allowed: { times: 16, beside: 2 ** 20 },
   accepted: [0.3, 0.9],
 });
