@@ -65,7 +65,7 @@ const rest = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('\0', '\0'.repeat(512), '\0'.repeat(STEP)) },
   { weight: 1, arbitrary: fc.constantFrom('\0a', 'a', '\x1f', '\x1f\x8b', '\0'.repeat(STEP + 1)) },
 );
-const inputs = fc
+const hostile = fc
   .record({
     parts: fc.array(fc.record({ member, rest }), { minLength: 1, maxLength: 3 }),
     changes: fc.oneof(
@@ -103,14 +103,19 @@ function plainly(bytes: Uint8Array, maxOutputLength: number): Buffer | undefined
   }
 }
 
+/** With what is expected of them, so that the measured time and memory are the package's own. */
+const inputs = hostile.map((input) => {
+  const { entryBytes, ratio, ratioFromBytes } = input.limits;
+  const limit = Math.min(entryBytes, Math.max(ratioFromBytes, ratio * input.bytes.length));
+  return { ...input, limit, expected: plainly(input.bytes, limit) };
+});
+
 fuzz({
   name: 'gzip',
   inputs,
   bytes: ({ bytes }) => bytes,
-  attack: async ({ bytes, limits, text, isHonest, isLost }) => {
+  attack: async ({ bytes, limits, limit, expected, text, isHonest, isLost }) => {
     const before = Buffer.from(bytes);
-    const limit = Math.min(limits.entryBytes, Math.max(limits.ratioFromBytes, limits.ratio * bytes.length));
-    const expected = plainly(bytes, limit);
     const isRefused = expected === undefined || isLost;
     if (isHonest && expected === undefined && text.length <= limit)
       throw new Error('expected an honest file to be one, received one that Node refuses');
@@ -133,7 +138,7 @@ fuzz({
     return true;
   },
   runs: 500,
-  // The text, a hundred times the file at most or a million bytes, its chunks until they are collected, and Node's own.
-  allowed: { times: 400, beside: 2 ** 23 },
+  // The text, a hundred times the file at most or a million bytes, and its chunks until they are collected.
+  allowed: { times: 300, beside: 2 ** 23 },
   accepted: [0.3, 0.8],
 });

@@ -57,10 +57,15 @@ const WORDS = [
   ],
   ...['[offset:+500]', `[${'k'.repeat(32)}:v]`, `[${'k'.repeat(33)}:v]`, '00:01', '\0', '\ufeff', '$&', "$'"],
 ];
+/** Lines whose times differ little. */
+const timed = fc
+  .tuple(fc.constantFrom('', '.5', '.05', ':50', '.500', '.1', '.049'), fc.constantFrom('夜', 'a', 'b'))
+  .map(([fraction, words]) => `\n[0:1${fraction}]${words}`);
 const piece = fc.oneof(
   { weight: 4, arbitrary: tag },
   { weight: 5, arbitrary: fc.constantFrom(...WORDS) },
   { weight: 2, arbitrary: fc.constantFrom('\n', '\r', '\r\n', '\n\r') },
+  { weight: 1, arbitrary: timed },
 );
 const repeated = fc
   .tuple(piece, fc.nat({ max: 3000 }))
@@ -69,7 +74,7 @@ const repeated = fc
 const chorus = fc
   .tuple(fc.nat({ max: 2000 }), fc.nat({ max: 2000 }))
   .map(([times, length]) => '[00:01]'.repeat(times) + '夜'.repeat(length));
-const inputs = fc
+const hostile = fc
   .record({
     pieces: fc.array(piece, { maxLength: 40 }),
     many: fc.oneof(
@@ -175,13 +180,18 @@ function plainSong(text: string): string | undefined {
     .join('');
 }
 
+/** With what is expected of them, so that the measured time and memory are the package's own. */
+const inputs = hostile.map((bytes) => {
+  const song = plainSong(bytes.toString());
+  return { bytes, expected: song === undefined ? undefined : Buffer.from(song) };
+});
+
 fuzz({
   name: 'lrc',
   inputs,
-  bytes: (bytes) => bytes,
-  attack: (bytes) => {
+  bytes: ({ bytes }) => bytes,
+  attack: ({ bytes, expected }) => {
     const before = Buffer.from(bytes);
-    const expected = plainSong(bytes.toString());
     let result: Uint8Array;
     try {
       result = plainLyrics(bytes, 'a.lrc');
@@ -190,16 +200,16 @@ fuzz({
       return expectRefusal(thrown, 'GRU_CORPUS');
     }
     if (!before.equals(bytes)) throw new Error('expected the bytes as they were, received changed ones');
-    if (expected === undefined || !Buffer.from(expected).equals(result)) {
+    if (expected === undefined || !expected.equals(result)) {
       const received = Buffer.from(result).toString().slice(0, 200);
       throw new Error(
-        `expected ${JSON.stringify(expected?.slice(0, 200))}, received ${JSON.stringify(received)}`,
+        `expected ${JSON.stringify(expected?.toString().slice(0, 200))}, received ${JSON.stringify(received)}`,
       );
     }
     return true;
   },
-  runs: 1500,
+  runs: 1200,
   // Beside it, a million characters as often as they are sung.
-  allowed: { times: 400, beside: 2 ** 24 },
+  allowed: { times: 200, beside: 2 ** 23 },
   accepted: [0.5, 0.998],
 });

@@ -26,6 +26,9 @@ const LETTERS = [
     '\uf900',
     '😀',
     'か',
+    'ﬁ',
+    'Ａ',
+    '①',
   ],
   ...[
     '가',
@@ -58,6 +61,8 @@ const MARKS = [
   ],
   ...['\u{1d165}', '\u{1d16d}', '\u{110ba}', '\u{1e8d0}', '\u0bd7'],
 ];
+/** Pairs that become one. */
+const JOINING = ['e\u0301', 'か\u3099', '\u1100\u1161', '가\u11a8', '\u09c7\u09be', '\u{11099}\u{110ba}'];
 const part = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...LETTERS) },
   { weight: 2, arbitrary: fc.constantFrom(...MARKS) },
@@ -68,19 +73,19 @@ const run = fc
     length: fc.oneof(fc.nat({ max: 1100 }), fc.integer({ min: 995, max: 1005 })),
   })
   .map(({ marks, length }) => Array.from({ length }, (_, at) => marks[at % marks.length]).join(''));
-const inputs = fc
+const hostile = fc
   .record({
     parts: fc.array(fc.oneof({ weight: 60, arbitrary: part }, { weight: 1, arbitrary: run }), {
       maxLength: 30,
     }),
     // Up to a few bytes before or after a border of chunks.
     filled: fc.oneof(
-      { weight: 60, arbitrary: fc.constant(undefined) },
+      { weight: 20, arbitrary: fc.constant(undefined) },
       {
         weight: 1,
         arbitrary: fc.record({
-          unit: fc.constantFrom(...LETTERS, 'e\u0301', '\u1100\u1161'),
-          short: fc.integer({ min: -2, max: 60 }),
+          unit: fc.oneof(fc.constantFrom(...LETTERS), fc.constantFrom(...JOINING)),
+          short: fc.integer({ min: -40, max: 40 }),
         }),
       },
     ),
@@ -102,17 +107,23 @@ function mostMarks(text: string): number {
   return most;
 }
 
+/** With what is expected of them, so that the measured time and memory are the package's own. */
+const inputs = hostile.map(({ bytes, limited }) => {
+  const text = bytes.toString();
+  const expected = mostMarks(text) > MOST_MARKS ? undefined : Buffer.from(text.normalize('NFC'));
+  return { bytes, limited, expected };
+});
+
 fuzz({
   name: 'NFC',
   inputs,
   bytes: ({ bytes }) => bytes,
-  attack: async ({ bytes, limited }) => {
+  attack: async ({ bytes, limited, expected }) => {
     const before = Buffer.from(bytes);
-    const text = bytes.toString();
-    const expected = mostMarks(text) > MOST_MARKS ? undefined : text.normalize('NFC');
-    const length = Buffer.byteLength(expected ?? '');
+    const length = expected?.length ?? 0;
+    const isNfc = expected?.equals(bytes) ?? false;
     const bound = { not: Number.POSITIVE_INFINITY, exactly: length, 'too much': length - 1 }[limited];
-    const limit = expected === text || expected === undefined ? Number.POSITIVE_INFINITY : bound;
+    const limit = isNfc || expected === undefined ? Number.POSITIVE_INFINITY : bound;
     const tooLarge = () => new GruError('GRU_CORPUS', 'too large', 'Use less.');
     const result = await toNfc(bytes, { label: 'a.txt', limit, tooLarge }).catch((thrown: unknown) => {
       const { message } = thrown as Error;
@@ -125,12 +136,12 @@ fuzz({
     });
     if (!before.equals(bytes)) throw new Error('expected the bytes as they were, received changed ones');
     if (result === false) return false;
-    if (expected === text && result !== bytes) throw new Error('expected the very bytes, received a copy');
-    const isSame = expected !== undefined && isUtf8(result) && Buffer.from(expected).equals(result);
+    if (isNfc && result !== bytes) throw new Error('expected the very bytes, received a copy');
+    const isSame = expected !== undefined && isUtf8(result) && expected.equals(result);
     if (!isSame || limit < length) throw new Error('expected the composed text, received another');
     return true;
   },
-  runs: 1000,
-  allowed: { times: 64, beside: 2 ** 20 },
+  runs: 600,
+  allowed: { times: 64, beside: 2 ** 20 }, // most of it garbage of looking for marks, 256 KiB at a time
   accepted: [0.5, 0.95],
 });
