@@ -148,7 +148,13 @@ void switch_context(Fiber& from, Fiber& to) {
 #endif
 
 Stacks::~Stacks() {
-  for (char* stack : stacks) munmap(stack - guard_bytes, guard_bytes + stack_bytes);
+  for (char* stack : stacks) {
+#if defined(__SANITIZE_ADDRESS__)
+    // What fibers left there that never came to their end; the next thread's memory may lie at the same place.
+    __asan_unpoison_memory_region(stack, stack_bytes);
+#endif
+    munmap(stack - guard_bytes, guard_bytes + stack_bytes);
+  }
 }
 
 void Stacks::prepare(Fiber& fiber, std::size_t number, void (*entry)()) {
