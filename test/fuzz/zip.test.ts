@@ -234,8 +234,9 @@ fuzz({
     return true;
   },
   runs: 1000,
-  // The texts, which have at most a hundred times the archive's bytes or a million, and one more; and all that the
-  // inflater asks for on the way, some six times as much, though little of it is in use at once.
-  allowed: { times: 1200, beside: 2 ** 24 },
+  // The texts, which have at most a hundred times the archive's bytes or a million, and one more; and the inflater's
+  // garbage until it is collected, some three times as much. The fixed part is what V8 may leave lying after a text of
+  // 1 MB, which any archive may hold: 12.3 MB were seen.
+  allowed: { times: 400, beside: 2 ** 24 },
   accepted: [0.1, 0.7],
 });
