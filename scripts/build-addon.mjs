@@ -1,0 +1,47 @@
+/**
+ * npm run build:rs: compiles the addon, optimised, into the root of the project, and index.d.ts with it. Without
+ * options for this machine, by its own linker. With `-- --target TRIPLE` (or GRU_NATIVE_TARGET=TRIPLE, which reaches
+ * the builds inside other scripts) as it is released for that target: on Linux with zig and the glibc floor, so that
+ * it runs on older systems than this one.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { GLIBC_FLOOR, ROOT, releaseTargets } from './release-targets.mjs';
+import { zigEnvironment } from './zig.mjs';
+
+/** The options of napi and the environment for a target; nothing special for this machine. */
+function forTarget(triple) {
+  if (!triple) return { options: [], env: {} };
+  const known = releaseTargets().map((target) => target.triple);
+  if (!known.includes(triple)) {
+    throw new Error(`expected one of the targets ${known.join(', ')}, received ${triple}`);
+  }
+  // macOS and Windows are built on machines of their own.
+  if (!triple.includes('-linux-')) return { options: ['--target', triple], env: {} };
+  const spelled = triple.endsWith('-gnu') ? `${triple}.${GLIBC_FLOOR}` : triple;
+  return { options: ['--cross-compile', '--target', spelled], env: zigEnvironment() };
+}
+
+try {
+  const { values } = parseArgs({ options: { target: { type: 'string' } } });
+  const { options, env } = forTarget(values.target ?? process.env.GRU_NATIVE_TARGET);
+  const args = [
+    '--platform',
+    '--release',
+    '--manifest-path',
+    'crates/gru-napi/Cargo.toml',
+    '--output-dir',
+    '.',
+  ];
+  const result = spawnSync('npx', ['napi', 'build', ...args, '--no-js', '--dts', 'index.d.ts', ...options], {
+    stdio: 'inherit',
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    shell: process.platform === 'win32', // npx is a script there
+  });
+  process.exitCode = result.status ?? 1;
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 2;
+}
