@@ -3,8 +3,8 @@
  *
  *   node scripts/draw-session.mjs
  *
- * The terminal's text stands in the picture once, as it was at the end. What moves is CSS: the text scrolls, a cover with the
- * cursor at its corner hides what was not written yet, and a strip of all states of the live line passes behind a slit on
+ * The terminal's text stands in the picture once, as it was at the end. What moves is CSS: the text scrolls, a cover that
+ * begins at the cursor hides what was not written yet, and a strip of all states of the live line passes behind a slit on
  * the cursor's row. Where nothing may move, the picture is the end of the session.
  */
 
@@ -24,7 +24,7 @@ const BAR = 36;
 const LONGEST = 9;
 const TYPED = 0.04;
 const PAUSE = 0.4;
-const HELD = 7;
+const HELD = 5.5;
 const FONTS =
   "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Noto Sans Mono CJK SC','PingFang SC','Microsoft YaHei',monospace";
 const COLOURS = { back: '#161b22', border: '#444c56', text: '#d1d7e0', faint: '#9198a1' };
@@ -32,7 +32,7 @@ const COLOURS = { back: '#161b22', border: '#444c56', text: '#d1d7e0', faint: '#
 const INKS = /** @type {Record<string, string>} */ ({ 33: '#d29922', 36: '#56d4dd' });
 /** An escape code, or a character. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what the terminal receives
-const TOKEN = /\x1b\[(?<values>[?\d;]*)(?<code>[A-Za-z])|[^]/gu;
+const TOKEN = /\x1b\[(?<values>[?\d;]*)(?<code>[A-Za-z])|./gsu;
 
 /** @typedef {{ character: string, width: number, ink: string }} Cell the column behind a wide one is undefined */
 /** @typedef {(Cell | undefined)[]} Line */
@@ -74,7 +74,9 @@ class Terminal {
     else if (code === 'G') this.#column = Number(values || 1) - 1;
     else if (code === 'K') this.line.length = values === '2' ? 0 : Math.min(this.line.length, this.#column);
     else if (!/^\?25$/.test(values)) {
-      throw new Error(`expected m, G, K or the cursor's visibility, received the escape code ${values}${code}`);
+      throw new Error(
+        `expected m, G, K or the cursor's visibility, received the escape code ${values}${code}`,
+      );
     }
   }
 
@@ -139,7 +141,12 @@ function settled(line, last) {
     const other = last[column];
     return cell?.character === other?.character && cell?.ink === other?.ink;
   });
-  return same ? line.reduce((column, cell) => column + (cell?.width ?? 0), 0) : undefined;
+  return same ? widthOf(line) : undefined;
+}
+
+/** @param {Line} line */
+function widthOf(line) {
+  return line.reduce((columns, cell) => columns + (cell?.width ?? 0), 0);
 }
 
 /**
@@ -211,10 +218,11 @@ export function sessionPicture(recording) {
       scroll: `0,${-ROW * Math.max(0, row + 1 - recording.rows)}px`,
       row: `0,${row * ROW}px`,
       cover: `${(columns ?? 0) * CELL}px,0`,
+      cursor: `${widthOf(line) * CELL}px,0`,
       strip: `0,${columns === undefined ? -strip.length * ROW : 0}px`,
     };
   });
-  const moving = /** @type {const} */ (['scroll', 'row', 'cover', 'strip']);
+  const moving = /** @type {const} */ (['scroll', 'row', 'cover', 'cursor', 'strip']);
   const style = moving.flatMap((name) => [
     `.${name}{animation:${name} ${seconds.toFixed(2)}s step-end infinite}`,
     keyframes(
@@ -223,7 +231,7 @@ export function sessionPicture(recording) {
       seconds,
     ),
   ]);
-  /** @param {'scroll' | 'row' | 'cover' | 'strip'} name */
+  /** @param {typeof moving[number]} name */
   const atTheEnd = (name) =>
     `class="${name}" transform="translate(${states.at(-1)?.[name].replaceAll('px', '')})"`;
   const commands = recording.commands.map(({ command }) => command).join(' and then ');
@@ -246,7 +254,8 @@ export function sessionPicture(recording) {
     `<g ${atTheEnd('scroll')}>`,
     ...lines.flatMap(drawn),
     `<g ${atTheEnd('row')}>`,
-    `<g ${atTheEnd('cover')}><path d="M0 0H${width}V${height}H${-width}V${ROW}H0Z" fill="${COLOURS.back}"/><rect width="${CELL}" height="${ROW - 2}" fill="${COLOURS.faint}"/></g>`,
+    `<g ${atTheEnd('cover')}><path d="M0 0H${width}V${height}H${-width}V${ROW}H0Z" fill="${COLOURS.back}"/></g>`,
+    `<rect ${atTheEnd('cursor')} width="${CELL}" height="${ROW - 2}" y="1" fill="${COLOURS.faint}"/>`,
     `<svg width="${width}" height="${ROW}"><g ${atTheEnd('strip')}>`,
     ...strip,
     '</g></svg>',

@@ -17,7 +17,7 @@ const COMMANDS = ['npx gru-native train', 'npx gru-native generate'];
 const COLUMNS = 100;
 const ROWS = 26;
 /** Of the live line's redraws, one in so many seconds is kept: the picture is many times faster than the run. */
-const BETWEEN_REDRAWS = 1.2;
+const BETWEEN_REDRAWS = 1.5;
 /** A redraw of the live line and nothing else. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what the terminal receives
 const REDRAW = /^\r\x1b\[2K[^\n]+$/;
@@ -76,7 +76,8 @@ try {
   symlinkSync('../gru-native/dist/cli/main.js', join(directory, 'node_modules/.bin/gru-native'));
   chmodSync(join(ROOT, 'dist/cli/main.js'), 0o755); // as npm does where it installs a program
   const commands = [];
-  for (const command of COMMANDS) commands.push({ command, chunks: trimmed(await record(command, directory)) });
+  for (const command of COMMANDS)
+    commands.push({ command, chunks: trimmed(await record(command, directory)) });
   const lines = commands.map(({ command, chunks }) => {
     const all = chunks.map((chunk) => `  ${JSON.stringify(chunk)}`).join(',\n');
     return `{ "command": ${JSON.stringify(command)}, "chunks": [\n${all}\n] }`;
