@@ -1,7 +1,7 @@
 /**
  * Draws docs/session.svg, the animated picture of the README, from docs/session.json (see record-session.mjs):
  *
- *   node scripts/draw-session.mjs
+ *   node scripts/draw-session.mjs        # or with - to print it
  *
  * The terminal's text stands in the picture once, as it was at the end. What moves is CSS: the text scrolls, a cover that
  * begins at the cursor hides what was not written yet, and a strip of all states of the live line passes behind a slit on
@@ -204,7 +204,7 @@ function keyframes(name, places, seconds) {
  *
  * @param {Recording} recording
  */
-export function sessionPicture(recording) {
+function sessionPicture(recording) {
   const { moments, lines, speed, seconds } = play(recording);
   const [width, height] = [recording.columns * CELL, recording.rows * ROW];
   const [outerWidth, outerHeight] = [width + 2 * MARGIN, height + BAR + MARGIN];
@@ -266,7 +266,6 @@ export function sessionPicture(recording) {
   ].join('\n')}\n`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const recording = JSON.parse(readFileSync(join(ROOT, 'docs/session.json'), 'utf8'));
-  writeFileSync(join(ROOT, 'docs/session.svg'), sessionPicture(recording));
-}
+const picture = sessionPicture(JSON.parse(readFileSync(join(ROOT, 'docs/session.json'), 'utf8')));
+if (process.argv[2] === '-') process.stdout.write(picture);
+else writeFileSync(join(ROOT, 'docs/session.svg'), picture);
