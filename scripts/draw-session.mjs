@@ -108,8 +108,7 @@ function play({ columns, commands }) {
     terminal.write(text);
     moments.push({ at: now, row: terminal.lines.length - 1, line: [...terminal.line] });
   };
-  const longest = Math.max(...commands.map(({ chunks }) => chunks.at(-1)?.[0] ?? 0));
-  const speed = Math.max(1, longest / LONGEST);
+  let fastest = 1;
   for (const { command, chunks } of commands) {
     write('$ ');
     now += PAUSE;
@@ -120,14 +119,16 @@ function play({ columns, commands }) {
     now += PAUSE;
     write('\r\n');
     const begun = now;
+    const speed = Math.max(1, (chunks.at(-1)?.[0] ?? 0) / LONGEST);
+    fastest = Math.max(fastest, speed);
     for (const [seconds, text] of chunks) {
-      now = begun + seconds / (seconds > LONGEST || chunks.at(-1)?.[0] === longest ? speed : 1);
+      now = begun + seconds / speed;
       write(text);
     }
     now += PAUSE;
   }
   write('$ ');
-  return { moments, lines: terminal.lines, speed, seconds: now + HELD };
+  return { moments, lines: terminal.lines, fastest, seconds: now + HELD };
 }
 
 /**
@@ -205,7 +206,7 @@ function keyframes(name, places, seconds) {
  * @param {Recording} recording
  */
 function sessionPicture(recording) {
-  const { moments, lines, speed, seconds } = play(recording);
+  const { moments, lines, fastest, seconds } = play(recording);
   const [width, height] = [recording.columns * CELL, recording.rows * ROW];
   const [outerWidth, outerHeight] = [width + 2 * MARGIN, height + BAR + MARGIN];
   /** @type {string[]} */
@@ -249,7 +250,7 @@ function sessionPicture(recording) {
     `<rect x=".5" y=".5" width="${outerWidth - 1}" height="${outerHeight - 1}" rx="8" fill="${COLOURS.back}" stroke="${COLOURS.border}"/>`,
     `<path d="M0 ${BAR - 8.5}H${outerWidth}" stroke="${COLOURS.border}"/>`,
     `<text x="${MARGIN}" y="${bar - 4}" fill="${COLOURS.faint}" font-size="12">gru-native</text>`,
-    `<text x="${outerWidth - MARGIN}" y="${bar - 4}" text-anchor="end" fill="${COLOURS.faint}" font-size="12">training shown ${Math.round(speed)} times as fast as it ran</text>`,
+    `<text x="${outerWidth - MARGIN}" y="${bar - 4}" text-anchor="end" fill="${COLOURS.faint}" font-size="12">training shown ${Math.round(fastest)} times as fast as it ran</text>`,
     `<svg x="${MARGIN}" y="${BAR}" width="${width}" height="${height}">`,
     `<g ${atTheEnd('scroll')}>`,
     ...lines.flatMap(drawn),
