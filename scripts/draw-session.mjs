@@ -163,14 +163,12 @@ function drawn(line, row) {
   return [...new Set(cells.map(({ ink }) => ink))].map((ink) => {
     const inked = cells.filter((cell) => cell.ink === ink);
     const fill = ink in INKS ? ` fill="${INKS[ink]}"` : '';
+    const text = inked.map(({ character }) => character).join('');
     if (inked.every(({ width }) => width === 1)) {
       const x = /** @type {number} */ (inked[0]?.column) * CELL;
-      const text = inked.map(({ character }) => character).join('');
       return `<text x="${x}" y="${y}" textLength="${text.length * CELL}"${fill}>${escaped(text)}</text>`;
     }
-    const visible = inked.filter(({ character }) => character.trim() !== '');
-    const x = visible.map(({ column, width }) => column * CELL + (width - 1));
-    const text = visible.map(({ character }) => character).join('');
+    const x = inked.map(({ column, width }) => column * CELL + (width - 1));
     return `<text x="${x.join(' ')}" y="${y}"${fill}>${escaped(text)}</text>`;
   });
 }
@@ -238,7 +236,7 @@ function sessionPicture(recording) {
   const commands = recording.commands.map(({ command }) => command).join(' and then ');
   const bar = BAR / 2 + 4;
   return `${[
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${outerWidth} ${outerHeight}" width="${outerWidth}" height="${outerHeight}" role="img" aria-labelledby="title desc" font-family="${FONTS}" font-size="${FONT}" fill="${COLOURS.text}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 ${outerWidth} ${outerHeight}" width="${outerWidth}" height="${outerHeight}" role="img" aria-labelledby="title desc" font-family="${FONTS}" font-size="${FONT}" fill="${COLOURS.text}">`,
     `<title id="title">A terminal: ${commands}</title>`,
     '<desc id="desc">A model is trained for 200 epochs. At every twentieth epoch come its perplexity and three samples, which turn from one repeated character into lines of lyrics. Then the model writes lyrics.</desc>',
     '<style>',
