@@ -6,22 +6,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
-import { type Ended, newProject, type Project, TRAIN } from './project.js';
+import { type Ended, expectSuccess, newProject, type Project, TRAIN } from './project.js';
 
 const PLATFORM = 'gru-native-linux-x64-gnu';
 const VERSION = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   .version as string;
 
-/** The tarballs by the name of their package. */
-function tarballs(): Record<string, string> {
+/** The tarballs by the name of their package: those of this machine, or all. */
+function tarballs(all = false): Record<string, string> {
   const folder = inject('tarballs');
-  const wanted = readdirSync(folder).filter((name) => !/^gru-native-(?!\d|linux-x64-gnu)/.test(name));
+  const wanted = readdirSync(folder).filter((name) => all || !/^gru-native-(?!\d|linux-x64-gnu)/.test(name));
   return Object.fromEntries(wanted.map((name) => [name.replace(/-\d.*$/, ''), `file:${join(folder, name)}`]));
-}
-
-function expectSuccess(ended: Ended): Ended {
-  expect(ended.code, ended.stdout + ended.stderr).toBe(0);
-  return ended;
 }
 
 /** Trains and writes by `run`, which is how a manager runs a command of an installed package. */
@@ -43,6 +38,25 @@ describe('from tarballs, without a registry', () => {
     const files = Object.values(tarballs());
     expectSuccess(project.manager('npm', ['install', '--offline', '--ignore-scripts', ...files], nowhere));
     expectTrains(project, (args) => project.manager('npm', ['exec', '--offline', '--', ...args], nowhere));
+  });
+
+  // pnpm and yarn ask a registry for what a tarball depends on, if another tarball does not stand in for it by name.
+  test('pnpm', () => {
+    const project = newProject();
+    project.write(
+      'package.json',
+      JSON.stringify({ dependencies: tarballs(), pnpm: { overrides: tarballs() } }),
+    );
+    expectSuccess(project.manager('pnpm', ['install', '--offline', '--ignore-scripts'], nowhere));
+    expectTrains(project, (args) => project.manager('pnpm', ['exec', ...args], nowhere));
+  });
+
+  test('yarn 4', () => {
+    const project = newProject();
+    project.write('yarn.lock', '');
+    project.write('package.json', JSON.stringify({ dependencies: tarballs(), resolutions: tarballs(true) }));
+    expectSuccess(project.manager('yarn', ['install'], nowhere));
+    expectTrains(project, (args) => project.manager('yarn', ['run', ...args], nowhere));
   });
 });
 

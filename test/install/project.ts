@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inject, onTestFinished } from 'vitest';
+import { expect, inject, onTestFinished } from 'vitest';
 import { NPM, PNPM, YARN, YARN_CLASSIC } from './tools.js';
 
 /** How a command ended. */
@@ -37,27 +37,20 @@ export interface ProjectOptions {
   node?: string;
   /** The folder's name. */
   name?: string;
-  /** More of package.json. */
-  manifest?: Record<string, unknown>;
+  /** When it is removed: after the running test unless said; vitest's `afterAll` for one that a file's tests share. */
+  removeAfter?: (remove: () => void) => void;
 }
 
-/** A project in a folder of its own, which is removed after the test. */
-export function newProject({
-  node = process.execPath,
-  name = 'project',
-  manifest = {},
-}: ProjectOptions = {}) {
-  const top = realpathSync(mkdtempSync(join(tmpdir(), 'gru-native-user-')));
-  onTestFinished(() => rmSync(top, { recursive: true, force: true }));
-  return projectIn(top, node, name, manifest);
-}
-
-/** One command of a package manager: which script, which arguments. */
-type Manager = 'npm' | 'pnpm' | 'yarn classic' | 'yarn';
+/** A package manager. */
+export type Manager = 'npm' | 'pnpm' | 'yarn classic' | 'yarn';
 
 const SCRIPTS: Record<Manager, string> = { npm: NPM, pnpm: PNPM, 'yarn classic': YARN_CLASSIC, yarn: YARN };
 
-function projectIn(top: string, node: string, name: string, manifest: Record<string, unknown>) {
+/** A project in a folder of its own, with nothing installed. */
+export function newProject(options: ProjectOptions = {}) {
+  const { node = process.execPath, name = 'project', removeAfter = onTestFinished } = options;
+  const top = realpathSync(mkdtempSync(join(tmpdir(), 'gru-native-user-')));
+  removeAfter(() => rmSync(top, { recursive: true, force: true }));
   const folder = join(top, name);
   const home = join(top, 'home');
   const bin = join(top, 'bin');
@@ -71,7 +64,7 @@ function projectIn(top: string, node: string, name: string, manifest: Record<str
     join(home, '.npmrc'),
     `registry=${registry}\nupdate-notifier=false\nfund=false\naudit=false\n`,
   );
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'lyrics', private: true, ...manifest }));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'lyrics', private: true }));
   const environment: Record<string, string> = {
     PATH: bin,
     HOME: home,
@@ -91,14 +84,14 @@ function projectIn(top: string, node: string, name: string, manifest: Record<str
     /** Of the user. */
     home,
     /** Runs Node with arguments. */
-    node(args: readonly string[], env: Record<string, string> = {}): Ended {
+    node(args: readonly string[], env: Record<string, string> = {}, user: { uid?: number } = {}): Ended {
       const options = {
         cwd: folder,
         env: { ...environment, ...env },
         encoding: 'utf8',
         timeout: 120_000,
       } as const;
-      const { status, stdout, stderr, error } = spawnSync(node, args, options);
+      const { status, stdout, stderr, error } = spawnSync(node, args, { ...options, ...user });
       if (error) throw error;
       return { code: status, stdout, stderr };
     },
@@ -112,8 +105,9 @@ function projectIn(top: string, node: string, name: string, manifest: Record<str
       if (ended.code !== 0) throw new Error(ended.stderr);
     },
     /** Runs the command of the package, as npx finds it. */
-    command(args: readonly string[], options: readonly string[] = []): Ended {
-      return project.node([...options, join(folder, 'node_modules/gru-native/dist/cli/main.js'), ...args]);
+    command(args: readonly string[], options: readonly string[] = [], user: { uid?: number } = {}): Ended {
+      const main = join(folder, 'node_modules/gru-native/dist/cli/main.js');
+      return project.node([...options, main, ...args], {}, user);
     },
     /** Writes a file of the project, returns its path. */
     write(path: string, text: string): string {
@@ -125,3 +119,9 @@ function projectIn(top: string, node: string, name: string, manifest: Record<str
 }
 
 export type Project = ReturnType<typeof newProject>;
+
+/** Fails with all that was printed unless the command succeeded. */
+export function expectSuccess(ended: Ended): Ended {
+  expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+  return ended;
+}
