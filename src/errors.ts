@@ -5,7 +5,20 @@
 
 import { visible } from './display.js';
 
-/** Codes are stable: programs may switch on them. The prefix of each says what was wrong. */
+/**
+ * Codes are stable: programs may switch on them. The prefix of each says what was wrong.
+ *
+ * @example
+ * ```ts
+ * import { type ErrorCode, GruError, loadCorpus } from 'gru-native';
+ *
+ * const ofCorpora: readonly ErrorCode[] = ['GRU_CORPUS', 'GRU_CORPUS_TOO_SHORT', 'GRU_CORPUS_DOWNLOAD'];
+ * await loadCorpus('no-such-file.txt').catch((error: unknown) => {
+ *   if (!(error instanceof GruError) || !ofCorpora.includes(error.code)) throw error;
+ *   console.log(error.code); // GRU_CORPUS
+ * });
+ * ```
+ */
 export type ErrorCode =
   | 'GRU_USAGE' // an option or argument is wrong
   | 'GRU_OUTPUT_EXISTS' // the output directory already holds a model
@@ -28,7 +41,24 @@ export type ErrorCode =
 /** Most UTF-16 units of a message or hint. */
 const LONGEST_LINE = 2000;
 
-/** What went wrong, and what to do about it. */
+/**
+ * What went wrong, and what to do about it: every error that this package throws or rejects with, but for the reason of
+ * an AbortSignal that ends the writing of a text, and the plain errors with the same codes of {@link Network}.
+ *
+ * @example
+ * ```ts
+ * import { corpusFromText, GruError } from 'gru-native';
+ *
+ * try {
+ *   corpusFromText('');
+ * } catch (error) {
+ *   if (!(error instanceof GruError)) throw error;
+ *   console.log(error.code); // GRU_CORPUS
+ *   console.log(error.message); // for people, and free to change
+ *   console.log(error.hint);
+ * }
+ * ```
+ */
 export class GruError extends Error {
   override readonly name = 'GruError';
   /** Stable code for programs. */

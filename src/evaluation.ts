@@ -7,7 +7,23 @@ import { readText } from './reading.js';
 import type { UnknownPolicy, UnknownReport } from './unknown.js';
 import type { Vocabulary } from './vocabulary.js';
 
-/** How well a model predicts a text. */
+/**
+ * How well a model predicts a text, as {@link LanguageModel.evaluate} finds.
+ *
+ * @example
+ * ```ts
+ * import { type Evaluation, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const evaluation: Evaluation = await model.evaluate(corpus.text);
+ * console.log(evaluation.lossSum / evaluation.tokens); // nats a character
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface Evaluation {
   /** Of the predictions alone: characters left out count neither as predicted nor as wrong. */
   perplexity: number;
@@ -21,7 +37,23 @@ export interface Evaluation {
   replaced: number;
 }
 
-/** How far an evaluation is. */
+/**
+ * How far an evaluation is.
+ *
+ * @example
+ * ```ts
+ * import { type EvaluationProgress, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const onProgress = ({ tokens, totalTokens }: EvaluationProgress) => console.log(`${tokens} of ${totalTokens}`);
+ * await model.evaluate(corpus.text, { onProgress });
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface EvaluationProgress {
   /** Predictions done. */
   tokens: number;
@@ -31,7 +63,23 @@ export interface EvaluationProgress {
   lossSum: number;
 }
 
-/** How a text is evaluated. */
+/**
+ * How a text is evaluated.
+ *
+ * @example
+ * ```ts
+ * import { type EvaluateOptions, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const options: EvaluateOptions = { unknown: 'skip', signal: AbortSignal.timeout(10_000) };
+ * console.log((await model.evaluate(`${corpus.text}😀`, options)).skipped); // 1
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface EvaluateOptions {
   /** Stops after the steps that are running. */
   signal?: AbortSignal | undefined;
