@@ -24,7 +24,7 @@
  * const running = network.trainEpoch(plan, cancel);
  * cancel.cancel();
  * const result = await running;
- * console.log(result.stopped, result.updates, cancel.cancelled); // cancelled, the updates done, true
+ * console.log(result.stopped, cancel.cancelled); // cancelled true
  * network.dispose();
  * ```
  */
@@ -115,9 +115,9 @@ export declare class Generation {
  *   carryState: true,
  * };
  * const { lossSum, tokens } = await network.trainEpoch(plan);
- * console.log(lossSum.map((loss) => perplexity(loss, tokens))); // of each update
- * const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, 3]
- * console.log(logits.length);
+ * console.log(lossSum.length, perplexity(lossSum[0] ?? 0, tokens).toFixed(1)); // 2 3.0
+ * const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, vocabSize]
+ * console.log(logits.length); // 6
  * network.dispose();
  * ```
  */
@@ -497,7 +497,7 @@ export interface GenerationOptions {
  * const generation = new Generation({ ...greedy, prefixes, seeds: [0, 0] });
  * const { ids, characters }: GenerationPiece = await network.generate(generation, 4);
  * const second = Array.from({ length: characters }, (_, row) => ids[row * generation.texts + 1]);
- * console.log(second); // the ids of the second text
+ * console.log(second.length); // 4
  * network.dispose();
  * ```
  */

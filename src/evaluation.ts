@@ -1,6 +1,6 @@
 /** How well a network predicts a text: one lane through all of it, in pieces, the state carried from each to the next. */
 
-import { GruError } from './errors.js';
+import { GruError, throwGruError } from './errors.js';
 import { CancelFlag, type Network } from './native.js';
 import { perplexity } from './perplexity.js';
 import { readText } from './reading.js';
@@ -19,7 +19,8 @@ import type { Vocabulary } from './vocabulary.js';
  * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
  * const model = await run.model();
  * const evaluation: Evaluation = await model.evaluate(corpus.text);
- * console.log(evaluation.lossSum / evaluation.tokens); // nats a character
+ * const natsACharacter = evaluation.lossSum / evaluation.tokens;
+ * console.log(natsACharacter);
  * model.dispose();
  * run.dispose();
  * ```
@@ -129,7 +130,7 @@ export async function evaluateText(
   const onAbort = () => cancel.cancel();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    await network.setState(new Float32Array(network.hiddenSize));
+    await network.setState(new Float32Array(network.hiddenSize)).catch(throwGruError);
     let lossSum = 0;
     let tokens = 0;
     while (tokens < totalTokens) {
@@ -138,10 +139,10 @@ export async function evaluateText(
       const numSteps = Math.min(EVALUATION_STEPS, left);
       const updates = Math.min(PIECE / EVALUATION_STEPS, Math.floor(left / numSteps));
       const length = updates * numSteps;
-      await network.loadCorpus(ids.subarray(tokens, tokens + length + 1));
+      await network.loadCorpus(ids.subarray(tokens, tokens + length + 1)).catch(throwGruError);
       const starts = Int32Array.from({ length: updates }, (_, update) => update * numSteps);
       const plan = { starts, numSteps, learningRate: new Float32Array(), maxGradNorm: 1, carryState: true };
-      const result = await network.evaluate(plan, cancel);
+      const result = await network.evaluate(plan, cancel).catch(throwGruError);
       for (const loss of result.lossSum) lossSum += loss;
       tokens += result.updates * numSteps;
       if (result.stopped === 'non-finite') throw notFinite(tokens);

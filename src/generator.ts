@@ -5,7 +5,7 @@
 
 import { DEFAULT_CONFIG } from './config.js';
 import { displayName } from './display.js';
-import { GruError } from './errors.js';
+import { GruError, throwGruError } from './errors.js';
 import { CancelFlag, Generation, type Network } from './native.js';
 import { readText } from './reading.js';
 import { resolveSampling, type SamplingOptions } from './sampling.js';
@@ -78,7 +78,8 @@ export interface GenerateOptions extends SamplingOptions {
  * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
  * const model = await run.model();
  * const options: GenerateAllOptions = { length: 20, temperature: 0.8, count: 3 };
- * console.log(await model.generateAll([corpus.text.slice(0, 2)], options)); // three texts
+ * const texts = await model.generateAll([corpus.text.slice(0, 2)], options);
+ * console.log(texts.length); // 3
  * model.dispose();
  * run.dispose();
  * ```
@@ -190,11 +191,9 @@ async function* write(
     for (let written = 0; written < length; ) {
       signal?.throwIfAborted();
       const began = performance.now();
-      const { ids, characters } = await network.generate(
-        generation,
-        Math.min(size, length - written),
-        cancel,
-      );
+      const { ids, characters } = await network
+        .generate(generation, Math.min(size, length - written), cancel)
+        .catch(throwGruError);
       signal?.throwIfAborted();
       written += characters;
       if (performance.now() - began < QUICK) size = Math.min(2 * size, LONGEST_PIECE);

@@ -102,7 +102,7 @@ export interface TrainerRecord {
  * ```
  */
 export interface ModelMetadata {
-  /** Version of the format; a file of a newer one is refused. */
+  /** Version of the format; a file of another one is refused. */
   formatVersion: number;
   /** The variant of the GRU. */
   cell: string;

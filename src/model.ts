@@ -123,7 +123,7 @@ export class LanguageModel {
     }).catch((thrown) => {
       // The sizes are the model's own: there is no option that would make it fit.
       const { code, message } = toGruError(thrown);
-      if (code !== 'GRU_OUT_OF_MEMORY') throw thrown;
+      if (code !== 'GRU_OUT_OF_MEMORY') throw toGruError(thrown);
       throw new GruError(code, message, TOO_SMALL, { cause: thrown });
     });
     return new LanguageModel(content, network);

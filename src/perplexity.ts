@@ -11,7 +11,9 @@
  * ```ts
  * import { perplexity } from 'gru-native';
  *
- * console.log(perplexity(10 * Math.log(1672), 10).toFixed()); // 1672: guessing among so many characters
+ * const tokens = 10;
+ * const lossOfGuessing = tokens * Math.log(1672); // among 1672 characters
+ * console.log(perplexity(lossOfGuessing, tokens).toFixed()); // 1672
  * ```
  */
 export function perplexity(lossSum: number, tokens: number): number {

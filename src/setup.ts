@@ -42,9 +42,10 @@ import { Vocabulary } from './vocabulary.js';
  * ```ts
  * import { loadCorpus, type SavedSource, train } from 'gru-native';
  *
- * const corpus = await loadCorpus('songs', { maxChars: 2000 });
- * const run = train({ corpus, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
- * for await (const event of run) if (event.type === 'end') console.log(event.epochs); // 1
+ * const maxChars = 2000;
+ * const corpus = await loadCorpus('songs', { maxChars });
+ * const run = train({ corpus, maxChars, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
+ * for await (const event of run) if (event.type === 'checkpoint') console.log(event.epoch); // 1
  * run.dispose();
  *
  * const reload = (saved: SavedSource | undefined) =>

@@ -4,7 +4,7 @@
  */
 
 import type { CheckpointWriter } from './checkpoint.js';
-import { GruError, toGruError } from './errors.js';
+import { GruError, throwGruError, toGruError } from './errors.js';
 import type { CheckpointEvent, RollbackEvent, TrainEvent } from './events.js';
 import { LanguageModel } from './model.js';
 import { isCheckpointDue, type Snapshot } from './position.js';
@@ -169,7 +169,7 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
       );
     }
     const { network, content, config } = this.#parts;
-    const parameters = await network.parameters();
+    const parameters = await network.parameters().catch(throwGruError);
     const model = { ...content, parameters, state: undefined, metadata: metadataOf(this.#parts) };
     return LanguageModel.fromContent(model, { device: config.device });
   }

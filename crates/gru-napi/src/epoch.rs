@@ -36,7 +36,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// const running = network.trainEpoch(plan, cancel);
 /// cancel.cancel();
 /// const result = await running;
-/// console.log(result.stopped, result.updates, cancel.cancelled); // cancelled, the updates done, true
+/// console.log(result.stopped, cancel.cancelled); // cancelled true
 /// network.dispose();
 /// ```
 #[napi]

@@ -160,7 +160,7 @@ impl Generation {
 /// const generation = new Generation({ ...greedy, prefixes, seeds: [0, 0] });
 /// const { ids, characters }: GenerationPiece = await network.generate(generation, 4);
 /// const second = Array.from({ length: characters }, (_, row) => ids[row * generation.texts + 1]);
-/// console.log(second); // the ids of the second text
+/// console.log(second.length); // 4
 /// network.dispose();
 /// ```
 #[napi(object, object_from_js = false)]

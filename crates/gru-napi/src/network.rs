@@ -49,9 +49,9 @@ type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argum
 ///   carryState: true,
 /// };
 /// const { lossSum, tokens } = await network.trainEpoch(plan);
-/// console.log(lossSum.map((loss) => perplexity(loss, tokens))); // of each update
-/// const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, 3]
-/// console.log(logits.length);
+/// console.log(lossSum.length, perplexity(lossSum[0] ?? 0, tokens).toFixed(1)); // 2 3.0
+/// const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, vocabSize]
+/// console.log(logits.length); // 6
 /// network.dispose();
 /// ```
 #[napi(custom_finalize)]
