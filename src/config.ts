@@ -147,7 +147,7 @@ export interface TrainingConfig {
 }
 
 /**
- * The book chapter's values: what an option has that {@link train} is not given.
+ * The book chapter's values: what an option has that {@link train} is not given. `gru-native train --help` shows them all.
  *
  * @example
  * ```ts

@@ -12,6 +12,8 @@ const EXAMPLES = COMMENTED.flatMap(examplesOf);
 const SHOWN = filesOf('.', '.md').flatMap(blocksOf);
 const PROGRAMS = filesOf('examples', '.mjs');
 
+/** All that was started. */
+const started: ChildProcess[] = [];
 let folder: string;
 let complaints: string;
 
@@ -19,7 +21,10 @@ beforeAll(() => {
   folder = userFolder();
   complaints = compile(folder, [...EXAMPLES, ...SHOWN], PROGRAMS);
 }, 60_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  for (const child of started) child.kill('SIGKILL'); // where a test gave up waiting
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** An empty folder inside the one with the package. */
 const emptyFolder = () => mkdtempSync(join(folder, 'run-'));
@@ -34,6 +39,7 @@ interface Program {
 
 function start(file: string, cwd: string, args: readonly string[] = []): Program {
   const child = spawn(process.execPath, [file, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.push(child);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
