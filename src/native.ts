@@ -13,9 +13,13 @@ export type {
   EpochPlan,
   EpochProgress,
   EpochResult,
+  ForwardResult,
   GenerationOptions,
   GenerationPiece,
+  GpuFacts,
+  GradientResult,
   NetworkOptions,
+  ParameterTensor,
 } from '../index.js';
 
 /** The platform as the names of addons spell it, such as `linux-x64-gnu`. */
@@ -77,11 +81,15 @@ export const native: typeof Binding = binding;
 /** Where it was loaded from. */
 export const addonPath: string = path;
 
+/** A network and a thread of its own, for a training loop of one's own. */
 export const Network: typeof Binding.Network = native.Network;
 export type Network = Binding.Network;
+/** Stops a command of a network. */
 export const CancelFlag: typeof Binding.CancelFlag = native.CancelFlag;
 export type CancelFlag = Binding.CancelFlag;
+/** A file held by this process. */
 export const FileLock: typeof Binding.FileLock = native.FileLock;
 export type FileLock = Binding.FileLock;
+/** Texts that a network is writing. */
 export const Generation: typeof Binding.Generation = native.Generation;
 export type Generation = Binding.Generation;
