@@ -81,7 +81,7 @@ function missing(host: Host, local: string, found: readonly string[]): Explanati
   if (host.installer === 'checkout') {
     return {
       message: `${expected} or a build at ${local}, received neither`,
-      hint: 'Build the addon, with Rust installed: npm run build:rs',
+      hint: 'Build the addon, with Rust installed. Run: npm run build:rs',
     };
   }
   const [first] = found;
@@ -89,9 +89,9 @@ function missing(host: Host, local: string, found: readonly string[]): Explanati
     return {
       message: `${expected}, received none; there is no build at ${local} either`,
       hint:
-        'It is an optional dependency, and this installation has none or is by a lockfile without it. ' +
+        'It is an optional dependency that this installation, or its lockfile, leaves out. ' +
         (host.installer.startsWith('npm')
-          ? `Should this not help, remove ${installation(host.installer)} first. `
+          ? `If the command does not bring it, remove ${installation(host.installer)} first. `
           : '') +
         `Run: ${completing(host.installer)}`,
     };
@@ -117,7 +117,7 @@ function thisNode({ cpu, rosetta }: Host): string {
 
 /** How to come by the addon of this platform in place of another's. */
 function installingHere(host: Host): string {
-  if (host.installer === 'checkout') return `Build the addon on this machine: ${completing('checkout')}`;
+  if (host.installer === 'checkout') return `Build the addon on this machine. Run: ${completing('checkout')}`;
   if (host.rosetta) {
     return `Use a Node for arm64 (node -p process.arch prints arm64), or run: ${installingFor(host, host.installer)}`;
   }
@@ -129,7 +129,7 @@ function installingHere(host: Host): string {
 
 /** How to come by the same files anew. */
 function reinstalling({ installer }: Host, path: string): string {
-  if (installer === 'checkout') return `Build the addon anew: ${completing(installer)}`;
+  if (installer === 'checkout') return `Build the addon anew. Run: ${completing(installer)}`;
   return `Remove ${path.replace(/[\\/][^\\/]*$/, '')}, then run: ${completing(installer)}`;
 }
 
@@ -145,7 +145,7 @@ function oldGlibc(host: Host, path: string, needed: string): Explanation {
   return {
     message: `expected glibc ${needed} or newer for ${path}, received glibc ${host.glibcVersion}`,
     hint: local
-      ? `It was built on a newer system. Build the addon on this one: ${completing('checkout')}`
+      ? `It was built on a newer system. Build it on this one. Run: ${completing('checkout')}`
       : `Use a system with glibc ${needed}, such as a newer image of the container${
           needed === OLDEST_GLIBC ? ' (Debian 10, Ubuntu 20.04, RHEL 8 and all later ones)' : ''
         }; or build the addon on this one: with Rust installed, npm run build:rs in a checkout of gru-native.`,

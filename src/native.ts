@@ -29,8 +29,8 @@ export type {
   NetworkOptions,
 } from '../index.js';
 
-/** This file; a bundle in CommonJS format has no `import.meta.url`. */
-const here = typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url);
+/** This file; a bundle in CommonJS format has no `import.meta.url`, and `node -e` a `__filename` that is none. */
+const here = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url);
 const require = createRequire(here);
 
 /** The packages, one a platform: literal calls, so that bundlers and tracers of files see them. */

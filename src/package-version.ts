@@ -8,7 +8,7 @@ export const UNKNOWN_VERSION = 'unknown';
 /** Such as `0.1.0`. */
 export function packageVersion(): string {
   // A bundle in CommonJS format has no `import.meta.url`; what lies above a bundle is another package's.
-  const require = createRequire(typeof __filename === 'string' ? __filename : import.meta.url);
+  const require = createRequire(import.meta.url ?? __filename);
   for (const place of ['../package.json', 'gru-native/package.json']) {
     try {
       const { name, version } = require(place) as { name?: string; version: string };

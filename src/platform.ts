@@ -8,7 +8,7 @@ export interface Platform {
   libc?: 'glibc' | 'musl';
 }
 
-/** The platform of this process. Asking Node for the C library takes about a millisecond. */
+/** The platform of this process. Asking Node for the C library takes some milliseconds. */
 export function currentPlatform(): Platform & { glibcVersion?: string } {
   const here = { os: process.platform, cpu: process.arch };
   if (process.platform !== 'linux') return here;

@@ -97,12 +97,11 @@ describe('a package that is missing', () => {
   test('optional dependencies were left out, by each installer', async () => {
     const cause = (modules?: string) =>
       `expected the package gru-native-linux-x64-gnu, received none; there is no build at ${local('linux-x64-gnu', modules)} either`;
-    const told =
-      'It is an optional dependency, and this installation has none or is by a lockfile without it.';
+    const told = 'It is an optional dependency that this installation, or its lockfile, leaves out.';
     const npm = install({});
     expect(await refusal(npm, { fake: LINUX })).toEqual([
       cause(),
-      `${told} Should this not help, remove node_modules and package-lock.json first. Run: npm install --include=optional gru-native`,
+      `${told} If the command does not bring it, remove node_modules and package-lock.json first. Run: npm install --include=optional gru-native`,
     ]);
     rmSync(join(npm.root, 'package.json'));
     expect((await refusal(npm, { fake: LINUX }))[1]).toContain(
@@ -132,7 +131,7 @@ describe('a package that is missing', () => {
     expect(code).toBe(1);
     expect(stderr.replaceAll(root, 'ROOT')).toBe(
       `error: expected the package gru-native-${HERE} or a build at ROOT/gru-native.${HERE}.node, received neither\n` +
-        'Build the addon, with Rust installed: npm run build:rs\n',
+        'Build the addon, with Rust installed. Run: npm run build:rs\n',
     );
   });
 
