@@ -21,21 +21,37 @@ interface Ended {
 
 /** The report, or one of a single failed stage where the process that asked gave none. */
 export async function probeCuda(): Promise<CudaReport> {
-  const { output, how, late } = await ask();
+  let asked: Ended;
+  try {
+    asked = await ask();
+  } catch (thrown) {
+    const received = thrown instanceof Error ? thrown.message : String(thrown);
+    return unanswered(
+      'NOT_ASKED',
+      `expected to start a process that asks the driver, received: ${received}`,
+      'Start Node with --allow-child-process where its permissions are limited.',
+    );
+  }
+  const { output, how, late } = asked;
   try {
     return JSON.parse(output) as CudaReport;
   } catch {
     const expected = late ? `an answer within ${PROBE_TIME / 1000} s` : 'the driver to answer';
     const received = late ? 'none' : `the end of the process that asked it: ${how}`;
-    const stage = {
-      name: 'driver',
-      outcome: 'failed',
-      detail: `expected ${expected}, received ${received}`,
-      reason: late ? 'TIMED_OUT' : 'CRASHED',
-      hint: 'See whether nvidia-smi works; install the driver again if it does not.',
-    } as const;
-    return { available: false, stages: [stage], devices: [] };
+    return unanswered(
+      late ? 'TIMED_OUT' : 'CRASHED',
+      `expected ${expected}, received ${received}`,
+      'See whether nvidia-smi works; install the driver again if it does not.',
+    );
   }
+}
+
+function unanswered(reason: string, detail: string, hint: string): CudaReport {
+  return {
+    available: false,
+    stages: [{ name: 'driver', outcome: 'failed', detail, reason, hint }],
+    devices: [],
+  };
 }
 
 async function ask(): Promise<Ended> {

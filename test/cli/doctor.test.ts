@@ -89,6 +89,16 @@ test('where addons are not allowed nothing else is needed to say so', async () =
   expect(text.stdout).toMatch(/^ +Start Node without --no-addons; /m);
 });
 
+test('where no process may be started the CPU serves all the same', async () => {
+  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  const flags = [permission, '--allow-fs-read=*', '--allow-addons'];
+  const result = await install({ [HERE]: addonBytes() }).cli(['doctor', '--json'], { flags });
+  expect(result.code).toBe(0);
+  expect(told(result).cuda?.stages).toMatchObject([{ outcome: 'failed', reason: 'NOT_ASKED' }]);
+});
+
 test('names of users are left out; the cache is told with its size', async () => {
   const installation = install({ [HERE]: addonBytes() });
   const cache = join(installation.root, 'cache');
