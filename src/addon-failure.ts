@@ -90,7 +90,7 @@ function missing(host: Host, local: string, found: readonly string[]): Explanati
       message: `${expected}, received none; there is no build at ${local} either`,
       hint:
         'It is an optional dependency that this installation, or its lockfile, leaves out. ' +
-        (host.installer.startsWith('npm')
+        (host.installer === 'npm'
           ? `If the command does not bring it, remove ${installation(host.installer)} first. `
           : '') +
         `Run: ${completing(host.installer)}`,
@@ -121,6 +121,7 @@ function installingHere(host: Host): string {
   if (host.rosetta) {
     return `Use a Node for arm64 (node -p process.arch prints arm64), or run: ${installingFor(host, host.installer)}`;
   }
+  if (host.installer === 'npm --global') return `Install on this machine. Run: ${completing(host.installer)}`;
   return (
     `Remove ${installation(host.installer)} and install on this machine; ` +
     `or, to install for it elsewhere, run: ${installingFor(host, host.installer)}`

@@ -27,13 +27,14 @@ export function findInstaller(
   return exists(join(modules, '..', 'package.json')) ? 'npm' : 'npm --global';
 }
 
-/** Installs what is missing, optional dependencies included. */
+/** Installs what is missing, optional dependencies included; Yarn leaves out only what its settings name. */
 export function completing(installer: Installer): string {
+  const current = { os: ['current'], cpu: ['current'], libc: ['current'] };
   return {
     npm: 'npm install --include=optional gru-native',
     'npm --global': 'npm install --global --include=optional gru-native',
     pnpm: 'pnpm install',
-    yarn: 'yarn install',
+    yarn: forArchitectures(current),
     'yarn 1': 'yarn install --force',
     checkout: 'npm run build:rs',
   }[installer];
@@ -47,10 +48,14 @@ export function installingFor({ os, cpu, libc }: Platform, installer: Installer)
     npm: `npm install ${flags} gru-native`,
     'npm --global': `npm install --global ${flags} gru-native`,
     pnpm: `pnpm install ${flags}`,
-    yarn: `yarn config set supportedArchitectures --json '${JSON.stringify(architectures)}' && yarn install`,
+    yarn: forArchitectures(architectures),
     'yarn 1': 'yarn install --force',
     checkout: 'npm run build:rs',
   }[installer];
+}
+
+function forArchitectures(architectures: object): string {
+  return `yarn config set supportedArchitectures --json '${JSON.stringify(architectures)}' && yarn install`;
 }
 
 /** Installs one version of the package. */
@@ -65,8 +70,7 @@ export function installingVersion(version: string, installer: Installer): string
   }[installer];
 }
 
-/** What an installation that was made for another system consists of. */
+/** What to remove of an installation that was made for another system: npm's lockfile may lack this one's package. */
 export function installation(installer: Installer): string {
-  const lockfile = { pnpm: 'pnpm-lock.yaml', yarn: 'yarn.lock', 'yarn 1': 'yarn.lock' } as const;
-  return `node_modules and ${lockfile[installer as keyof typeof lockfile] ?? 'package-lock.json'}`;
+  return installer === 'npm' ? 'node_modules and package-lock.json' : 'node_modules';
 }

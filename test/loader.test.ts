@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileFault } from '../src/addon-file.js';
+import { findInstaller } from '../src/installer.js';
 import { addonPath, SUPPORTED_PLATFORMS } from '../src/native.js';
 import { currentPlatform, platformName, platformOf } from '../src/platform.js';
 import { folder, start } from './cli/command.js';
@@ -114,7 +115,10 @@ describe('a package that is missing', () => {
     ]);
     const yarn = install({});
     writeFileSync(join(yarn.root, 'node_modules/.yarn-state.yml'), '');
-    expect((await refusal(yarn, { fake: LINUX }))[1]).toBe(`${told} Run: yarn install`);
+    expect((await refusal(yarn, { fake: LINUX }))[1]).toBe(
+      `${told} Run: yarn config set supportedArchitectures --json ` +
+        `'{"os":["current"],"cpu":["current"],"libc":["current"]}' && yarn install`,
+    );
     const classic = install({});
     writeFileSync(join(classic.root, 'node_modules/.yarn-integrity'), '');
     expect((await refusal(classic, { fake: LINUX }))[1]).toBe(`${told} Run: yarn install --force`);
@@ -189,15 +193,28 @@ describe('a package that is missing', () => {
   test('that of another platform is there, by pnpm and yarn', async () => {
     const modules = 'node_modules/.pnpm/gru-native@0.1.0/node_modules';
     expect((await refusal(install({ 'linux-x64-gnu': HEAD }, { modules }), { fake: ALPINE }))[1]).toBe(
-      'Remove node_modules and pnpm-lock.yaml and install on this machine; or, to install for it elsewhere, run: ' +
+      'Remove node_modules and install on this machine; or, to install for it elsewhere, run: ' +
         'pnpm install --os=linux --cpu=x64 --libc=musl',
     );
     const yarn = install({ 'linux-x64-gnu': HEAD });
     writeFileSync(join(yarn.root, 'node_modules/.yarn-state.yml'), '');
     expect((await refusal(yarn, { fake: ALPINE }))[1]).toBe(
-      'Remove node_modules and yarn.lock and install on this machine; or, to install for it elsewhere, run: ' +
+      'Remove node_modules and install on this machine; or, to install for it elsewhere, run: ' +
         `yarn config set supportedArchitectures --json '{"os":["linux"],"cpu":["x64"],"libc":["musl"]}' && yarn install`,
     );
+  });
+
+  test('that of another platform is there, in an installation for all of the machine', async () => {
+    const everywhere = install({ 'linux-x64-gnu': HEAD });
+    rmSync(join(everywhere.root, 'package.json'));
+    expect((await refusal(everywhere, { fake: ALPINE }))[1]).toBe(
+      'Install on this machine. Run: npm install --global --include=optional gru-native',
+    );
+  });
+
+  test("Yarn's Plug'n'Play is known without any folder", () => {
+    expect(findInstaller('/cache/gru-native/dist/native.js', true)).toBe('yarn');
+    expect(findInstaller('/bundle/dist/native.js', false)).toBe('npm');
   });
 
   test('its file alone is gone', async () => {
