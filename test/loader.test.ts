@@ -67,6 +67,16 @@ describe('an addon that loads', () => {
     expect(await loaded()).toBe(local);
   });
 
+  test('a program that holds our files among its own, as a bundle does, is not taken for another version', async () => {
+    const { root } = install({ [HERE]: addonBytes() });
+    cpSync(join(ROOT, 'dist'), join(root, 'dist'), { recursive: true });
+    rmSync(join(root, 'node_modules/gru-native'), { recursive: true });
+    writeFileSync(join(root, 'package.json'), '{ "name": "program", "version": "7.7.7", "type": "module" }');
+    const script = `import('./dist/index.js').then(({ Network }) => console.log(typeof Network))`;
+    const { stdout, stderr } = await start(root, [], '', {}, ['-e', script]).finished;
+    expect({ stdout, stderr }).toEqual({ stdout: 'function\n', stderr: '' });
+  });
+
   test('what is looked at before loading takes less than a millisecond', () => {
     const times = Array.from({ length: 50 }, () => {
       const began = performance.now();
