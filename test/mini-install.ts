@@ -1,8 +1,9 @@
-/** This package as an installation of it: a project in a temporary folder with node_modules, and commands run in it. */
+/** This package as an installation of it: a project in a temporary folder with node_modules, commands run in it, and how they end. */
 
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { expect } from 'vitest';
 import { type Finished, folder, start } from './cli/command.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -66,3 +67,27 @@ export function install(
   };
   return { root, own, cli, addon };
 }
+
+/** The two lines that `gru-native train` ends with, where exit code and JSON are as for every addon that fails. */
+export async function refusal(
+  installation: Installation,
+  how: How = {},
+): Promise<[cause: string, remedy: string]> {
+  const { code, stderr, events } = await installation.cli(['train', '--json'], how);
+  const lines = stderr.replace(/^\(node:\d+\) ExperimentalWarning.*\n.*\n/, '').split('\n');
+  expect(lines, stderr).toHaveLength(3);
+  expect(code).toBe(1);
+  const [cause = '', hint = '', end] = lines;
+  expect(end).toBe('');
+  const message = cause.replace(/^error: /, '');
+  expect(events()).toEqual([{ v: 1, type: 'error', code: 'GRU_ADDON', message, hint }]);
+  return [message.replaceAll(installation.root, 'ROOT'), hint.replaceAll(installation.root, 'ROOT')];
+}
+
+/** For fake-platform.mjs: Linux with glibc, and with musl. */
+export const LINUX = { platform: 'linux', arch: 'x64', glibc: '2.36' };
+export const ALPINE = { ...LINUX, glibc: null };
+/** Bytes that are an ELF file for x64 as far as the loader looks before it loads. */
+export const HEAD = Buffer.alloc(64);
+HEAD.write('\x7fELF\x02\x01', 'latin1');
+HEAD.writeUInt16LE(62, 18);
