@@ -1,4 +1,4 @@
-/** This package as an installation of it: a project in a temporary folder with node_modules, commands run in it, and how they end. */
+/** This package as an installation: a project with node_modules in a temporary folder, commands run in it, how they end. */
 
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
