@@ -218,6 +218,31 @@ export declare class Network {
 /** The number of threads that this process may use at once, by its affinity and its container's quota. */
 export declare function availableThreads(): number
 
+/** How the addon was built, and which PTX it carries. */
+export declare function buildInfo(): BuildInfo
+
+/** How the addon was built, and which PTX it carries. */
+export interface BuildInfo {
+  /** The target that it was built for, such as `x86_64-unknown-linux-gnu`. */
+  target: string
+  /** The profile of its build, `release` or `debug`. */
+  profile: string
+  /** The version of the Rust compiler, such as `1.89.0`. */
+  rustc: string
+  /** The PTX that it carries, the one to prefer first. */
+  ptx: Array<CarriedPtx>
+}
+
+/** Kernels for GPUs that are part of the addon. */
+export interface CarriedPtx {
+  /** Its name, such as `gru_sm80`. */
+  name: string
+  /** The oldest compute capability that it runs on, such as `8.0`. */
+  minimumCapability: string
+  /** The version of CUDA that the driver must support, such as `12.0`. */
+  minimumCuda: string
+}
+
 /**
  * The vector extensions of this processor that the CPU backend can use: of avx2, fma, avx512f, avx512bf16
  * and neon, those that are there.
