@@ -11,6 +11,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bundle } from './bundle.mjs';
 import { addonName, hostTarget, packageJson, ROOT, releaseTargets } from './release-targets.mjs';
 import { thirdPartyText } from './third-party.mjs';
 
@@ -77,13 +78,14 @@ function stagePlatform(folder, { triple, platform }, addon) {
 }
 
 /** Packs the package and the platform packages of `addons` into `directory`. */
-function pack(directory, addons) {
+async function pack(directory, addons) {
   const staging = mkdtempSync(join(tmpdir(), 'gru-native-pack-'));
   const platforms = join(staging, 'platforms');
   const root = join(staging, 'root');
   try {
     mkdirSync(root);
     stageRoot(root);
+    await bundle(join(root, 'dist'));
     cpSync(join(ROOT, 'package.json'), join(staging, 'package.json'));
     run(join(ROOT, 'node_modules', '.bin', 'napi'), ['create-npm-dirs', '--npm-dir', 'platforms'], {
       cwd: staging,
@@ -124,7 +126,7 @@ try {
     const names = missing.map(({ platform }) => addonName(platform));
     throw new Error(`expected ${names.join(', ')} in ${values.artifacts ?? ROOT}, received none of them`);
   }
-  pack(directory, addons);
+  await pack(directory, addons);
   for (const name of readdirSync(directory)) if (name.endsWith('.tgz')) console.log(join(directory, name));
 } catch (error) {
   console.error(error.message);

@@ -8,9 +8,9 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { posix, resolve, win32 } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type DownloadProgress, download } from './download.js';
 import { GruError } from './errors.js';
+import { ownFile } from './own-files.js';
 
 /** What is known about a named corpus before it is read. */
 export interface NamedCorpus {
@@ -216,7 +216,7 @@ function overridePath(corpus: NamedCorpus): string | undefined {
 
 function pathOf(corpus: NamedCorpus): string {
   if (corpus.origin === 'package') {
-    return fileURLToPath(new URL(`../corpora/${corpus.file}`, import.meta.url)); // same depth from src/ and dist/
+    return ownFile(`../corpora/${corpus.file}`);
   }
   return overridePath(corpus) ?? resolve(cacheDirectory(), 'corpora', corpus.file);
 }

@@ -7,13 +7,13 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type * as Binding from '../index.js';
 import { type AddonFault, explainAddonFault, type Host, OLDEST_GLIBC } from './addon-failure.js';
 import { type FileFault, fileFault } from './addon-file.js';
 import { GruError } from './errors.js';
 import { findInstaller } from './installer.js';
-import { packageVersion, UNKNOWN_VERSION } from './package-version.js';
+import { OWN_CODE, ownFile } from './own-files.js';
+import { packageVersion } from './package-version.js';
 import { currentPlatform, platformName } from './platform.js';
 
 export type {
@@ -33,9 +33,7 @@ export type {
   ParameterTensor,
 } from '../index.js';
 
-/** This file; a bundle in CommonJS format has no `import.meta.url`, and `node -e` a `__filename` that is none. */
-const here = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url);
-const require = createRequire(here);
+const require = createRequire(OWN_CODE);
 
 /** The packages, one a platform: literal calls, so that bundlers and tracers of files see them. */
 const PACKAGES: Readonly<Record<string, () => unknown>> = {
@@ -59,7 +57,7 @@ function failure(fault: AddonFault, cause?: unknown): GruError {
   const host: Host = {
     ...platform,
     rosetta: platform.os === 'darwin' && platform.cpu === 'x64' && apple(),
-    installer: findInstaller(here),
+    installer: findInstaller(OWN_CODE),
     version: packageVersion(),
     supported: SUPPORTED_PLATFORMS,
   };
@@ -79,7 +77,7 @@ function find(name: string): string | undefined {
 /** Finds the addon and loads it. */
 function load(): { path: string; binding: typeof Binding } {
   const name = platformName(platform);
-  const local = join(dirname(here), '..', `gru-native.${name}.node`);
+  const local = ownFile(`../gru-native.${name}.node`);
   if (existsSync(local)) return { path: local, binding: open(local, () => require(local)) };
   const path = find(`gru-native-${name}`);
   const loadPackage = PACKAGES[name];
@@ -110,9 +108,7 @@ function open(path: string, loadIt: () => unknown): typeof Binding {
   }
   if (fault !== undefined) throw failure({ ...fault, path });
   const [expected, received = 'none'] = [packageVersion(), binding?.version?.()];
-  if (expected !== received && expected !== UNKNOWN_VERSION) {
-    throw failure({ kind: 'version', path, received });
-  }
+  if (expected !== received) throw failure({ kind: 'version', path, received });
   return binding as typeof Binding;
 }
 

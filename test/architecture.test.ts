@@ -9,6 +9,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** Every file of src/, from the leaves up: a file imports only from files above it in this list. */
 const ORDER = [
   'display.ts',
+  'own-files.ts',
   'errors.ts',
   'atomic-file.ts',
   'regular-file.ts',
@@ -44,6 +45,7 @@ const ORDER = [
   'addon-file.ts',
   'addon-failure.ts',
   'native.ts',
+  'cuda-probe.ts',
   'output-directory.ts',
   'kept-models.ts',
   'device.ts',
@@ -73,7 +75,6 @@ const ORDER = [
   'cli/inspect.ts',
   'cli/corpus-check.ts',
   'cli/corpus.ts',
-  'cli/cuda-probe.ts',
   'cli/cuda-report.ts',
   'cli/limits.ts',
   'cli/doctor-facts.ts',

@@ -1,8 +1,8 @@
 /** What stands between this machine and its GPUs, asked by a process of its own: a driver that crashes or hangs takes it along. */
 
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { CudaReport } from '../native.js';
+import { ownFile } from '../own-files.js';
 import { tellGpuWait } from './options.js';
 
 /** Seconds that a stage may take, as the probing process has it too: the variable is for tests and slow machines. */
@@ -55,7 +55,7 @@ function unanswered(reason: string, detail: string, hint: string): CudaReport {
 }
 
 async function ask(): Promise<Ended> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./cuda-probe.js', import.meta.url))], {
+  const child = spawn(process.execPath, [ownFile('cuda-probe.js')], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const notice = setTimeout(tellGpuWait, QUIET_WAIT);

@@ -3,11 +3,11 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { cpus, release, version as systemVersion, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type GruError, toGruError } from '../errors.js';
 import { findInstaller, type Installer } from '../installer.js';
 import { cacheDirectory } from '../named-corpora.js';
 import type { BuildInfo, CudaReport } from '../native.js';
+import { OWN_CODE } from '../own-files.js';
 import { packageVersion } from '../package-version.js';
 import { currentPlatform, platformName } from '../platform.js';
 import { probeCuda } from './cuda-report.js';
@@ -52,7 +52,7 @@ export async function gatherFacts(): Promise<DoctorFacts> {
   const processors = cpus();
   const facts: DoctorFacts = {
     version: packageVersion(),
-    installer: findInstaller(fileURLToPath(new URL('../native.js', import.meta.url))),
+    installer: findInstaller(OWN_CODE),
     node: { version: process.version, arch: process.arch, path: process.execPath },
     system: {
       platform: platformName(system),
