@@ -1,6 +1,6 @@
 /**
  * npm run bench: how fast this machine trains, and what share of its own peak that is; how fast it loads or writes texts;
- * or what a long run takes.
+ * what a long run takes; or how long it takes to start.
  *
  *   --job chapter|wide|all   which job (all)
  *   --epochs N               epochs timed after one to warm up, and of each turn with a peer (10)
@@ -12,6 +12,7 @@
  *   --megabytes N            size of each of these texts (100)
  *   --generation             instead: how fast a model writes, and what a crossing into the native code costs
  *   --long-run               instead: memory, handles and threads of a run of 10,000 epochs at a small size (Linux)
+ *   --startup                instead: how long the package as published takes to start
  *   --json                   the result as JSON on stdout instead of tables
  *   --results DIRECTORY      where the result is kept (bench/results)
  */
@@ -30,6 +31,7 @@ import { measureScaling } from './parts.mjs';
 import { PeakMeter } from './peak.mjs';
 import { requireTorch } from './peers.mjs';
 import { reportOf } from './report.mjs';
+import { measureStartup, startupReport } from './startup.mjs';
 
 function readOptions() {
   const { values } = parseArgs({
@@ -44,6 +46,7 @@ function readOptions() {
       megabytes: { type: 'string', default: '100' },
       generation: { type: 'boolean', default: false },
       'long-run': { type: 'boolean', default: false },
+      startup: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       results: { type: 'string', default: join(ROOT, 'bench/results') },
     },
@@ -51,8 +54,8 @@ function readOptions() {
   if (values.job !== 'all' && !JOB_NAMES.includes(values.job)) {
     throw new UsageError(`expected ${[...JOB_NAMES, 'all'].join(', ')} for --job, received ${values.job}`);
   }
-  if ([values.loading, values.generation, values['long-run']].filter(Boolean).length > 1) {
-    throw new UsageError('expected one of --loading, --generation and --long-run, received more');
+  if ([values.loading, values.generation, values['long-run'], values.startup].filter(Boolean).length > 1) {
+    throw new UsageError('expected one of --loading, --generation, --long-run and --startup, received more');
   }
   return {
     jobs: values.job === 'all' ? JOB_NAMES : [values.job],
@@ -64,6 +67,7 @@ function readOptions() {
     megabytes: wholeNumber('--megabytes', values.megabytes),
     generation: values.generation,
     longRun: values['long-run'],
+    startup: values.startup,
     python: values['vs-torch'],
     json: values.json,
     results: values.results,
@@ -84,7 +88,9 @@ async function main() {
       ? benchGeneration
       : options.longRun
         ? benchLongRun
-        : benchTraining;
+        : options.startup
+          ? benchStartup
+          : benchTraining;
   const { name, result, report } = await bench(machine, notes, options, say);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report);
   const path = join(options.results, `${machine.date.slice(0, 10)}-${cpuSlug()}-${name}.json`);
@@ -110,6 +116,13 @@ async function benchGeneration(machine, notes, options, say) {
   const generation = await measureGeneration(options, say);
   const result = { machine, notes, generation };
   return { name: 'generation', result, report: generationReport(result) };
+}
+
+/** @param {MachineFacts} machine @param {string[]} notes @param {Options} _options @param {Say} say */
+async function benchStartup(machine, notes, _options, say) {
+  say('packing');
+  const result = { machine, notes, startup: measureStartup() };
+  return { name: 'startup', result, report: startupReport(result) };
 }
 
 /** @param {MachineFacts} machine @param {string[]} notes @param {Options} options @param {Say} say */
