@@ -20,9 +20,10 @@ function reachable(file, found = new Set()) {
 }
 
 /**
- * Replaces the JavaScript in `dist`; the declarations of types stay. One file for what every command starts with, one for
- * the library as far as it needs no addon, since `doctor` must run where none loads, one for the rest of the library. What
- * is loaded late, such as a command, stays in a file of its own.
+ * Replaces the JavaScript in `dist`; the declarations of types stay. One file for what both the library and every
+ * command start with; one for the library as far as it needs no addon, since `doctor` must run where none loads; one for
+ * the rest of the library; one for the command, which alone brings commander along. What is loaded late, such as a single
+ * command, stays in a file of its own.
  */
 export async function bundle(dist) {
   const start = reachable(join(dist, 'cli/main.js'));
@@ -30,15 +31,22 @@ export async function bundle(dist) {
   const native = join(dist, 'native.js');
   const pure = (file) => !reachable(file).has(native);
   const groups = [
-    { name: 'start', test: (file) => start.has(file), priority: 3 },
-    { name: 'library', test: (file) => library.has(file) && pure(file), priority: 2 },
-    { name: 'network', test: (file) => library.has(file), priority: 1 },
+    { name: 'start', test: (file) => start.has(file) && library.has(file) },
+    { name: 'library', test: (file) => library.has(file) && pure(file) },
+    { name: 'network', test: (file) => library.has(file) },
+    { name: 'command', test: (file) => start.has(file) },
   ];
   const entries = ENTRIES.map((entry) => [entry, join(dist, `${entry}.js`)]);
   const files = entries.map(([, file]) => file);
-  const own = ({ test, ...group }) => ({ ...group, test: (file) => !files.includes(file) && test(file) });
+  // A group takes along what its files import, but for what a group of higher priority has.
+  const own = ({ name, test }, index) => ({
+    name,
+    test: (file) => !files.includes(file) && test(file),
+    priority: groups.length - index,
+  });
   const build = await rolldown({
     input: Object.fromEntries(entries),
+    cwd: dist, // comments name files as they are seen from there
     platform: 'node',
     // Dependencies stay what they are, and so do the addons.
     external: /^[a-z]/,

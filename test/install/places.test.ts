@@ -84,12 +84,8 @@ test('uninstalling leaves the models and the cache directory', () => {
   const doctor = JSON.parse(expectSuccess(project.command(['doctor', '--json'])).stdout);
   expectSuccess(project.manager('npm', ['uninstall', '--ignore-scripts', 'gru-native']));
   const mine = tree(project.folder).filter((path) => !path.startsWith('gru-model'));
-  expect(mine).toEqual([
-    'node_modules',
-    'node_modules/.package-lock.json',
-    'package-lock.json',
-    'package.json',
-  ]);
+  const ofNpm = ['node_modules', 'node_modules/.bin', 'node_modules/.package-lock.json', 'package-lock.json'];
+  expect(mine).toEqual([...ofNpm, 'package.json']);
   const left = tree(project.home).filter((path) => !before.includes(path) && !path.startsWith('.npm'));
   const cache = JSON.stringify(doctor).match(
     /"(?:cacheDirectory|directory|path)":"([^"]*cache[^"]*)"/,
