@@ -101,7 +101,7 @@ export type Precision = 'fp32' | 'tf32' | 'bf16' | 'fp32-exact';
 export interface TrainingConfig {
   /**
    * Characters (code points) of the corpus to use. A {@link Corpus} that is loaded already is used whole: there the number is
-   * only what a run that resumes is told.
+   * only what a run that resumes is told, and need not be given.
    */
   maxChars: number | 'all';
   /** Order of the batches. */

@@ -12,7 +12,7 @@ import {
   readLastGood,
   readResumePoint,
 } from './checkpoint.js';
-import { CONFIG_KEYS, resolveConfig, type TrainingConfig } from './config.js';
+import { CONFIG_KEYS, DEFAULT_MAX_CHARS, resolveConfig, type TrainingConfig } from './config.js';
 import type { Corpus } from './corpus.js';
 import { placeNetwork } from './device.js';
 import { displayName } from './display.js';
@@ -42,9 +42,8 @@ import { Vocabulary } from './vocabulary.js';
  * ```ts
  * import { loadCorpus, type SavedSource, train } from 'gru-native';
  *
- * const maxChars = 2000;
- * const corpus = await loadCorpus('songs', { maxChars });
- * const run = train({ corpus, maxChars, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
  * for await (const event of run) if (event.type === 'checkpoint') console.log(event.epoch); // 1
  * run.dispose();
  *
@@ -136,6 +135,12 @@ export async function prepareRun(options: TrainOptions): Promise<RunParts> {
   }
 }
 
+/** How many characters a corpus was cut to, so that a run that resumes reads as many of it. */
+function charactersUsed({ characters, totalCharacters }: Corpus): number | 'all' {
+  if (characters < totalCharacters) return characters;
+  return DEFAULT_MAX_CHARS === 'all' || characters <= DEFAULT_MAX_CHARS ? DEFAULT_MAX_CHARS : 'all';
+}
+
 /** @param held - the output directory, when resuming */
 async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<RunParts> {
   const { out, overwrite = false } = options;
@@ -149,6 +154,7 @@ async function assemble(options: TrainOptions, held?: OutputDirectory): Promise<
     throw differs('the hidden size of the model to begin with', initial.hiddenSize, given.hiddenSize);
   }
   const config = resolveConfig({
+    maxChars: charactersUsed(corpus),
     ...resumed?.metadata.config,
     ...given,
     ...(initial === undefined ? {} : { hiddenSize: initial.hiddenSize }),

@@ -192,7 +192,7 @@ test('no file is longer than 500 lines', () => {
     ...filesOf('crates', '.rs', '.cpp', '.h', '.cu', '.cuh'),
   ];
   expect(sources.length).toBeGreaterThan(60);
-  for (const file of sources) {
+  for (const file of sources.filter((path) => !path.includes('node_modules'))) {
     expect(readFileSync(join(ROOT, file), 'utf8').split('\n').length, file).toBeLessThanOrEqual(500);
   }
 });

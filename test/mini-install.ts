@@ -48,6 +48,8 @@ export function install(
   writeFileSync(join(root, 'package.json'), '{ "private": true }');
   writeFileSync(join(own, 'package.json'), JSON.stringify({ ...MANIFEST, version }));
   for (const part of ['dist', 'corpora']) cpSync(join(ROOT, part), join(own, part), { recursive: true });
+  const constant = join(own, 'dist/package-version.js');
+  writeFileSync(constant, readFileSync(constant, 'utf8').replace(`'${MANIFEST.version}'`, `'${version}'`));
   for (const name of Object.keys(MANIFEST.dependencies)) {
     symlinkSync(join(ROOT, 'node_modules', name), join(root, modules, name), 'junction');
   }
