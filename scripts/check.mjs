@@ -26,11 +26,12 @@ const CHECKS = [
   ['tiles of the CPU', 'node', ['scripts/check-tiles.mjs']],
   ['table of characters', 'npm', ['run', '--silent', 'build:variants']],
   ['build of the addon', 'npm', ['run', '--silent', 'build:rs']],
+  ['API documentation', 'npm', ['run', '--silent', 'docs']],
   // Compared with what git holds: an earlier build may have written the files already.
   [
-    'index.d.ts and the table are what the builds generate',
+    'index.d.ts, the table and docs/api are what the builds generate',
     'git',
-    ['diff', '--exit-code', '--', 'index.d.ts', 'src/variants.ts'],
+    ['diff', '--exit-code', '--', 'index.d.ts', 'src/variants.ts', 'docs/api'],
   ],
 ];
 

@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findInstaller } from '../src/installer.js';
-import { addonPath, SUPPORTED_PLATFORMS } from '../src/native.js';
+import { SUPPORTED_PLATFORMS } from '../src/native.js';
 import { currentPlatform, platformName, platformOf } from '../src/platform.js';
 import { folder, start } from './cli/command.js';
 import { ALPINE, HEAD, install, LINUX, refusal } from './mini-install.js';

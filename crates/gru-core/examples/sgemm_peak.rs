@@ -36,7 +36,7 @@ fn product(width: usize) -> impl FnMut() -> f64 {
         // SAFETY: the three matrices are `width` columns one after the other, of `width` elements each, and
         // `to` is borrowed mutably, so it overlaps neither `a` nor `b`; it is only written (`read_dst` false).
         unsafe {
-            gemm::gemm(
+            gemm_f32::gemm::f32::get_gemm_fn()(
                 width,
                 width,
                 width,
@@ -55,7 +55,7 @@ fn product(width: usize) -> impl FnMut() -> f64 {
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
         black_box(&to);
