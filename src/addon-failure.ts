@@ -13,7 +13,7 @@ export const OLDEST_GLIBC = '2.28';
 /** Where the addon would have to run. */
 export interface Host extends Platform {
   /** The version of glibc, where that is the C library. */
-  glibcVersion?: string;
+  glibcVersion: string | undefined;
   /** Whether this is a Node for x64 on an Apple processor. */
   rosetta: boolean;
   installer: Installer;
@@ -29,7 +29,6 @@ export type AddonFault =
   | { kind: 'missing'; local: string; found: readonly string[] }
   /** What is seen before loading. */
   | ({ path: string } & FileFault)
-  | { kind: 'glibc'; path: string; needed: string }
   /** Loading addons is switched off: by `--no-addons`, or by Node's permission model. */
   | { kind: 'disabled'; path: string; by: '--no-addons' | 'permissions' }
   /** dlopen, or what stands for it, refused. */
@@ -55,8 +54,6 @@ export function explainAddonFault(host: Host, fault: AddonFault): Explanation {
       };
     case 'machine':
       return wrongMachine(host, fault.path, fault.machine);
-    case 'glibc':
-      return oldGlibc(host, fault.path, fault.needed);
     case 'disabled':
       return disabled(fault.path, fault.by);
     case 'version':

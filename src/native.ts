@@ -8,13 +8,13 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import type * as Binding from '../index.js';
-import { type AddonFault, explainAddonFault, type Host, OLDEST_GLIBC } from './addon-failure.js';
+import { type AddonFault, explainAddonFault, type Host } from './addon-failure.js';
 import { type FileFault, fileFault } from './addon-file.js';
 import { GruError } from './errors.js';
 import { findInstaller } from './installer.js';
 import { OWN_CODE, ownFile } from './own-files.js';
 import { packageVersion } from './package-version.js';
-import { currentPlatform, platformName } from './platform.js';
+import { currentPlatform, glibcVersion, platformName } from './platform.js';
 
 export type {
   BuildInfo,
@@ -56,6 +56,7 @@ function failure(fault: AddonFault, cause?: unknown): GruError {
   const apple = () => cpus()[0]?.model.startsWith('Apple') === true;
   const host: Host = {
     ...platform,
+    glibcVersion: platform.libc === 'glibc' ? glibcVersion() : undefined,
     rosetta: platform.os === 'darwin' && platform.cpu === 'x64' && apple(),
     installer: findInstaller(OWN_CODE),
     version: packageVersion(),
@@ -82,9 +83,6 @@ function load(): { path: string; binding: typeof Binding } {
   const path = find(`gru-native-${name}`);
   const loadPackage = PACKAGES[name];
   if (path !== undefined && loadPackage !== undefined) {
-    if (platform.glibcVersion !== undefined && isOlder(platform.glibcVersion, OLDEST_GLIBC)) {
-      throw failure({ kind: 'glibc', path, needed: OLDEST_GLIBC });
-    }
     return { path, binding: open(path, loadPackage) };
   }
   // The file of a package may be gone, and its package.json still there.
@@ -121,13 +119,6 @@ function refusal(path: string, { code, message }: NodeJS.ErrnoException): AddonF
   const { permission } = process as { permission?: unknown };
   const by = permission === undefined || told.includes('--no-addons') ? '--no-addons' : 'permissions';
   return { kind: 'disabled', path, by };
-}
-
-/** Whether a version such as `2.17` comes before another. */
-function isOlder(version: string, other: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [otherMajor = 0, otherMinor = 0] = other.split('.').map(Number);
-  return major < otherMajor || (major === otherMajor && minor < otherMinor);
 }
 
 const { path, binding } = load();

@@ -1,5 +1,7 @@
 /** The platform as the names of the addon's files and packages spell it, and what such a name stands for. */
 
+import { closeSync, openSync, readSync } from 'node:fs';
+
 /** A system that an addon can be for, in the words of npm's `--os`, `--cpu` and `--libc`. */
 export interface Platform {
   os: string;
@@ -8,17 +10,34 @@ export interface Platform {
   libc?: 'glibc' | 'musl';
 }
 
-/** The platform of this process. Asking Node for the C library takes some milliseconds. */
-export function currentPlatform(): Platform & { glibcVersion?: string } {
+/** The platform of this process. */
+export function currentPlatform(): Platform {
   const here = { os: process.platform, cpu: process.arch };
-  if (process.platform !== 'linux') return here;
+  return process.platform === 'linux' ? { ...here, libc: libcOf(process.execPath) } : here;
+}
+
+/** The C library of a Node, by the loader that the head of its file names: asking Node itself takes some milliseconds. */
+function libcOf(node: string): 'glibc' | 'musl' {
+  const head = Buffer.alloc(4096);
+  try {
+    const file = openSync(node, 'r');
+    readSync(file, head, 0, head.length, 0);
+    closeSync(file);
+  } catch {
+    // Nothing is known of it then.
+  }
+  if (head.includes('/ld-musl-')) return 'musl';
+  return head.includes('/ld-linux') || glibcVersion() !== undefined ? 'glibc' : 'musl';
+}
+
+/** The version of glibc that this process has, where it has one. */
+export function glibcVersion(): string | undefined {
   const report = process.report as typeof process.report & { excludeNetwork?: boolean };
   const { excludeNetwork } = report;
   report.excludeNetwork = true; // looking up the names of open connections can take seconds
   const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } };
   report.excludeNetwork = excludeNetwork ?? false;
-  const { glibcVersionRuntime: glibcVersion } = header;
-  return glibcVersion === undefined ? { ...here, libc: 'musl' } : { ...here, libc: 'glibc', glibcVersion };
+  return header.glibcVersionRuntime;
 }
 
 /** Its name, such as `linux-x64-gnu`. */

@@ -3,6 +3,7 @@
  * null for musl), `cpu` (the model's name). Loaded by `node --import` before the program.
  */
 
+import { writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 
@@ -14,6 +15,13 @@ if (fake.arch !== undefined) set(process, 'arch', fake.arch);
 if (fake.glibc !== undefined) {
   const header = fake.glibc === null ? {} : { glibcVersionRuntime: fake.glibc };
   set(process, 'report', { getReport: () => ({ header }) });
+  // The head of a Node's file names the loader of its C library.
+  const node = `${process.cwd()}/node-of-another-system`;
+  writeFileSync(
+    node,
+    `\x7fELF ${fake.glibc === null ? '/lib/ld-musl-x86_64.so.1' : '/lib64/ld-linux-x86-64.so.2'}`,
+  );
+  set(process, 'execPath', node);
 }
 if (fake.cpu !== undefined) {
   os.cpus = () => [{ model: fake.cpu }];

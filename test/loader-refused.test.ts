@@ -5,7 +5,7 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { currentPlatform, platformName } from '../src/platform.js';
+import { currentPlatform, glibcVersion, platformName } from '../src/platform.js';
 import { ALPINE, HEAD, install, LINUX, refusal } from './mini-install.js';
 import { addonBytes, forMachine, needingLibrary, needingNewGlibc } from './patched-addon.js';
 
@@ -13,20 +13,16 @@ const HERE = platformName(currentPlatform());
 
 describe.skipIf(process.platform !== 'linux')('an addon that Linux refuses', () => {
   const path = `ROOT/node_modules/gru-native-${HERE}/gru-native.${HERE}.node`;
-  const glibc = currentPlatform().glibcVersion;
+  const glibc = glibcVersion();
 
-  test('a system older than the packages are built for is told before loading', async () => {
-    const old = { ...LINUX, glibc: '2.17' };
-    expect(await refusal(install({ 'linux-x64-gnu': HEAD }), { fake: old })).toEqual([
+  test('a system older than the packages are built for', async () => {
+    const dlopen = "/lib64/libc.so.6: version `GLIBC_2.28' not found (required by addon.node)";
+    const how = { fake: { ...LINUX, glibc: '2.17', dlopen } };
+    expect(await refusal(install({ 'linux-x64-gnu': HEAD }), how)).toEqual([
       'expected glibc 2.28 or newer for ROOT/node_modules/gru-native-linux-x64-gnu/gru-native.linux-x64-gnu.node, received glibc 2.17',
       'Use a system with glibc 2.28, such as a newer image of the container (Debian 10, Ubuntu 20.04, RHEL 8 and all later ones); ' +
         'or build the addon on this one: with Rust installed, npm run build:rs in a checkout of gru-native.',
     ]);
-    // 2.28 itself, and versions that are smaller as text.
-    for (const enough of ['2.28', '2.100', '3.1']) {
-      const how = { fake: { ...LINUX, glibc: enough, dlopen: 'words' } };
-      expect((await refusal(install({ 'linux-x64-gnu': HEAD }), how))[0]).toMatch(/received: words$/);
-    }
   });
 
   test.skipIf(glibc === undefined)(

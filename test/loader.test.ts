@@ -6,6 +6,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { OLDEST_GLIBC } from '../src/addon-failure.js';
 import { findInstaller } from '../src/installer.js';
 import { SUPPORTED_PLATFORMS } from '../src/native.js';
 import { currentPlatform, platformName, platformOf } from '../src/platform.js';
@@ -44,6 +45,11 @@ describe('an addon that loads', () => {
     const local = join(installation.own, `gru-native.${HERE}.node`);
     writeFileSync(local, addonBytes());
     expect(await loaded()).toBe(local);
+  });
+
+  test('names the glibc that releases are linked against', async () => {
+    const { GLIBC_FLOOR } = await import(new URL('../scripts/release-targets.mjs', import.meta.url).href);
+    expect(OLDEST_GLIBC).toBe(GLIBC_FLOOR);
   });
 
   test('a program that holds our files among its own, as a bundle does, is not taken for another version', async () => {

@@ -9,7 +9,7 @@ import { cacheDirectory } from '../named-corpora.js';
 import type { BuildInfo, CudaReport } from '../native.js';
 import { OWN_CODE } from '../own-files.js';
 import { packageVersion } from '../package-version.js';
-import { currentPlatform, platformName } from '../platform.js';
+import { currentPlatform, glibcVersion, platformName } from '../platform.js';
 import { probeCuda } from './cuda-report.js';
 import { findLimits } from './limits.js';
 
@@ -58,7 +58,10 @@ export async function gatherFacts(): Promise<DoctorFacts> {
       platform: platformName(system),
       name: systemName(system.os),
       kernel: release(),
-      libc: system.libc === undefined ? null : { name: system.libc, version: system.glibcVersion ?? null },
+      libc:
+        system.libc === undefined
+          ? null
+          : { name: system.libc, version: (system.libc === 'glibc' ? glibcVersion() : undefined) ?? null },
     },
     cpu: {
       model: processors[0]?.model.trim() || 'unknown',
