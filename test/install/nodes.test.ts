@@ -47,6 +47,13 @@ describe.each(NODES)('Node $line', ({ line, path }) => {
     expect(expectSuccess(project.command(['--version'])).stdout).toBe(`${version()}\n`);
   });
 
+  test('doctor reaches the driver, and finds none', () => {
+    const { stdout } = expectSuccess(project.command(['doctor', '--json']));
+    const { addon, cuda } = JSON.parse(stdout);
+    expect(addon.path).toContain('node_modules/gru-native-');
+    expect(cuda.stages[0].reason).toBe('NO_DRIVER');
+  });
+
   test('import, from ESM', () => {
     project.write('use.mjs', `import { DEFAULT_CONFIG, Network } from 'gru-native'; ${USE}`);
     expect(expectSuccess(project.node(['use.mjs']))).toMatchObject({ stdout: USED, stderr: '' });

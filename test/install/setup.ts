@@ -26,29 +26,24 @@ function manifest(folder: string): { name: string; version: string; dependencies
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 }
 
-/** Packs a package that npm installed for this project, as the registry of npm has it. */
-function packDependency(name: string, tarballs: string): void {
-  const folder = join(ROOT, 'node_modules', name);
-  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', tarballs, folder], {
-    stdio: 'pipe',
-  });
-}
-
 /**
  * Platform packages of the machines that this is not, without an addon: they show that a package manager leaves them
  * alone, and what happens where it took one of them.
+ *
+ * @returns their folders
  */
-function packOtherPlatforms(folder: string, tarballs: string): void {
+function otherPlatforms(folder: string, tarballs: string): string[] {
+  mkdirSync(folder);
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
   const napi = join(ROOT, 'node_modules', '.bin', 'napi');
   execFileSync(napi, ['create-npm-dirs'], { cwd: folder, stdio: 'pipe' });
   const packed = readdirSync(tarballs);
-  for (const platform of readdirSync(join(folder, 'npm'))) {
+  const places = readdirSync(join(folder, 'npm')).map((platform) => {
     const place = join(folder, 'npm', platform);
-    if (packed.includes(`gru-native-${platform}-${manifest(place).version}.tgz`)) continue;
     writeFileSync(join(place, `gru-native.${platform}.node`), 'the addon of another system\n');
-    execFileSync('npm', ['pack', '--pack-destination', tarballs, place], { stdio: 'pipe' });
-  }
+    return { place, tarball: `gru-native-${platform}-${manifest(place).version}.tgz` };
+  });
+  return places.filter(({ tarball }) => !packed.includes(tarball)).map(({ place }) => place);
 }
 
 export default async function setup(project: TestProject): Promise<() => void> {
@@ -62,11 +57,16 @@ export default async function setup(project: TestProject): Promise<() => void> {
       cwd: ROOT,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-  for (const name of Object.keys(manifest(ROOT).dependencies)) packDependency(name, tarballs);
-  mkdirSync(join(folder, 'others'));
-  packOtherPlatforms(join(folder, 'others'), tarballs);
+  // What the package depends on, as npm installed it here and its registry has it.
+  const dependencies = Object.keys(manifest(ROOT).dependencies).map((name) =>
+    join(ROOT, 'node_modules', name),
+  );
+  const folders = [...dependencies, ...otherPlatforms(join(folder, 'others'), tarballs)];
+  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', tarballs, ...folders], {
+    stdio: 'pipe',
+  });
   const registry = await startRegistry(join(folder, 'registry'));
-  for (const name of readdirSync(tarballs)) registry.publish(join(tarballs, name));
+  for (const name of readdirSync(tarballs)) await registry.publish(join(tarballs, name));
   project.provide('tarballs', tarballs);
   project.provide('registry', registry.url);
   return () => {
