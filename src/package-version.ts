@@ -1,8 +1,11 @@
-/** The package's version, read from package.json beside src/ and dist/ alike. */
+/**
+ * The package's version, a constant so that a bundle of this code needs no package.json beside it;
+ * scripts/set-version.mjs writes it.
+ */
 
-import { createRequire } from 'node:module';
+const VERSION = '0.1.0';
 
 /** Such as `0.1.0`. */
 export function packageVersion(): string {
-  return (createRequire(import.meta.url)('../package.json') as { version: string }).version;
+  return VERSION;
 }
