@@ -4,6 +4,29 @@
 /**
  * Stops a command between two updates, or between two characters that it writes. It cannot be set back: a command that
  * is given one that is set does nothing.
+ *
+ * @example
+ * ```ts
+ * import { CancelFlag, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const updates = 10_000;
+ * const plan = {
+ *   starts: new Int32Array(2 * updates),
+ *   numSteps: 4,
+ *   learningRate: new Float32Array(updates).fill(0.1),
+ *   maxGradNorm: 5,
+ *   carryState: false,
+ * };
+ * const cancel = new CancelFlag();
+ * const running = network.trainEpoch(plan, cancel);
+ * cancel.cancel();
+ * const result = await running;
+ * console.log(result.stopped, cancel.cancelled); // cancelled true
+ * network.dispose();
+ * ```
  */
 export declare class CancelFlag {
   /** A flag that is not set. */
@@ -35,6 +58,26 @@ export declare class FileLock {
 /**
  * One or several texts that are being written side by side, and all that writing goes on from: hidden states, random
  * numbers, last characters. `Network.generate` writes the next piece of all of them.
+ *
+ * @example
+ * ```ts
+ * import { Generation, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * const generation = new Generation({
+ *   prefixes: [Uint32Array.of(0, 1), Uint32Array.of(2)],
+ *   seeds: [1, 2],
+ *   temperature: 1,
+ *   topK: 0,
+ *   topP: 1,
+ *   repetitionPenalty: 1,
+ * });
+ * const first = await network.generate(generation, 4);
+ * const next = await network.generate(generation, 4); // goes on where the first ended
+ * console.log(first.ids.length, next.ids.length); // 8 8
+ * network.dispose();
+ * ```
  */
 export declare class Generation {
   /**
@@ -56,6 +99,27 @@ export declare class Generation {
  * is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, `GRU_DEVICE` where
  * no GPU can be used, `GRU_DEVICE_FAULT` where one failed while it computed, or `GRU_INTERNAL` for a bug, after
  * which the network refuses further commands. A network that waits for nothing does not keep the process alive.
+ *
+ * @example
+ * ```ts
+ * import { Network, perplexity } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const plan = {
+ *   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+ *   numSteps: 4,
+ *   learningRate: Float32Array.of(0.2, 0.2),
+ *   maxGradNorm: 5,
+ *   carryState: true,
+ * };
+ * const { lossSum, tokens } = await network.trainEpoch(plan);
+ * console.log(lossSum.length, perplexity(lossSum[0] ?? 0, tokens).toFixed(1)); // 2 3.0
+ * const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, vocabSize]
+ * console.log(logits.length); // 6
+ * network.dispose();
+ * ```
  */
 export declare class Network {
   /**
@@ -154,6 +218,31 @@ export declare class Network {
 /** The number of threads that this process may use at once, by its affinity and its container's quota. */
 export declare function availableThreads(): number
 
+/** How the addon was built, and which PTX it carries. */
+export declare function buildInfo(): BuildInfo
+
+/** How the addon was built, and which PTX it carries. */
+export interface BuildInfo {
+  /** The target that it was built for, such as `x86_64-unknown-linux-gnu`. */
+  target: string
+  /** The profile of its build, `release` or `debug`. */
+  profile: string
+  /** The version of the Rust compiler, such as `1.89.0`. */
+  rustc: string
+  /** The PTX that it carries, the one to prefer first. */
+  ptx: Array<CarriedPtx>
+}
+
+/** Kernels for GPUs that are part of the addon. */
+export interface CarriedPtx {
+  /** Its name, such as `gru_sm80`. */
+  name: string
+  /** The oldest compute capability that it runs on, such as `8.0`. */
+  minimumCapability: string
+  /** The version of CUDA that the driver must support, such as `12.0`. */
+  minimumCuda: string
+}
+
 /**
  * The vector extensions of this processor that the CPU backend can use: of avx2, fma, avx512f, avx512bf16
  * and neon, those that are there.
@@ -242,6 +331,25 @@ export declare function encodeModel(model: ModelContents): Uint8Array
 /**
  * A run of updates over the loaded corpus. Update i predicts, for lane l, the character after each of the
  * `numSteps` ids from offset `starts[i * batchSize + l]` on.
+ *
+ * @example
+ * ```ts
+ * import { type EpochPlan, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const plan: EpochPlan = {
+ *   starts: Int32Array.of(0, 20, 4, 24), // lanes begin at 0 and 20; the second update goes on 4 later
+ *   numSteps: 4,
+ *   learningRate: Float32Array.of(0.2, 0.1),
+ *   maxGradNorm: 5,
+ *   carryState: true,
+ * };
+ * console.log((await network.trainEpoch(plan)).updates); // 2
+ * console.log((await network.trainEpoch({ ...plan, firstUpdate: 1 })).updates); // 1
+ * network.dispose();
+ * ```
  */
 export interface EpochPlan {
   /**
@@ -267,7 +375,30 @@ export interface EpochPlan {
   carryState: boolean
 }
 
-/** How far a running command is, counted from the update it began at. */
+/**
+ * How far a running command is, counted from the update it began at.
+ *
+ * @example
+ * ```ts
+ * import { type EpochProgress, Network, perplexity } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const plan = {
+ *   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+ *   numSteps: 4,
+ *   learningRate: Float32Array.of(0.2, 0.2),
+ *   maxGradNorm: 5,
+ *   carryState: true,
+ * };
+ * const show = ({ updates, lossSum, tokens }: EpochProgress): void => {
+ *   console.log(`${updates} updates, perplexity ${perplexity(lossSum, tokens)}`);
+ * };
+ * await network.trainEpoch(plan, null, show);
+ * network.dispose();
+ * ```
+ */
 export interface EpochProgress {
   /** Updates done. */
   updates: number
@@ -277,7 +408,29 @@ export interface EpochProgress {
   tokens: number
 }
 
-/** What a run of updates gave. */
+/**
+ * What a run of updates gave.
+ *
+ * @example
+ * ```ts
+ * import { type EpochResult, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const plan = {
+ *   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+ *   numSteps: 4,
+ *   learningRate: Float32Array.of(0.2, 0.2),
+ *   maxGradNorm: 5,
+ *   carryState: true,
+ * };
+ * const result: EpochResult = await network.trainEpoch(plan);
+ * if (result.stopped === 'non-finite') throw new Error(`diverged after ${result.updates} updates`);
+ * console.log(Math.max(...result.gradientNorm));
+ * network.dispose();
+ * ```
+ */
 export interface EpochResult {
   /** Updates done, counted from the plan's `firstUpdate`; in training, all of them applied. */
   updates: number
@@ -299,7 +452,21 @@ export interface EpochResult {
   seconds: number
 }
 
-/** What a forward run gave. */
+/**
+ * What a forward run gave.
+ *
+ * @example
+ * ```ts
+ * import { type ForwardResult, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * const read: ForwardResult = await network.forward(Uint32Array.of(0, 1, 2));
+ * const next: ForwardResult = await network.forward(Uint32Array.of(0), read.state); // reads on
+ * console.log(read.logits.length, next.logits.length); // 9 3
+ * network.dispose();
+ * ```
+ */
 export interface ForwardResult {
   /** Logits of every step, `[ids.length, vocabSize]` row-major. */
   logits: Float32Array
@@ -310,6 +477,21 @@ export interface ForwardResult {
 /**
  * What texts begin with and how their characters are chosen: repetition penalty, temperature, top-k and top-p, in this
  * order, ties to the lowest id.
+ *
+ * @example
+ * ```ts
+ * import { Generation, type GenerationOptions } from 'gru-native';
+ *
+ * const options: GenerationOptions = {
+ *   prefixes: [Uint32Array.of(0, 1), Uint32Array.of(2)],
+ *   seeds: [1, 2],
+ *   temperature: 0.8,
+ *   topK: 40,
+ *   topP: 1,
+ *   repetitionPenalty: 1,
+ * };
+ * console.log(new Generation(options).texts); // 2
+ * ```
  */
 export interface GenerationOptions {
   /** Ids of what each text begins with, at least one; 1 to 1024 texts. Copied in the call. */
@@ -326,7 +508,24 @@ export interface GenerationOptions {
   repetitionPenalty: number
 }
 
-/** A piece of some texts. */
+/**
+ * A piece of some texts.
+ *
+ * @example
+ * ```ts
+ * import { Generation, type GenerationPiece, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * const greedy = { temperature: 0, topK: 0, topP: 1, repetitionPenalty: 1 };
+ * const prefixes = [Uint32Array.of(0), Uint32Array.of(2)];
+ * const generation = new Generation({ ...greedy, prefixes, seeds: [0, 0] });
+ * const { ids, characters }: GenerationPiece = await network.generate(generation, 4);
+ * const second = Array.from({ length: characters }, (_, row) => ids[row * generation.texts + 1]);
+ * console.log(second.length); // 4
+ * network.dispose();
+ * ```
+ */
 export interface GenerationPiece {
   /** The ids written, `[characters, texts]` row-major: the first of every text, then the second of every text. */
   ids: Uint32Array
@@ -334,7 +533,20 @@ export interface GenerationPiece {
   characters: number
 }
 
-/** The GPU that a network runs on. */
+/**
+ * The GPU that a network runs on.
+ *
+ * @example
+ * ```ts
+ * import { type GpuFacts, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4, device: 'cpu' });
+ * await network.ready();
+ * const gpu: GpuFacts | null = network.gpu;
+ * console.log(gpu === null ? `no GPU, ${network.cpuPath} instead` : gpu.name);
+ * network.dispose();
+ * ```
+ */
 export interface GpuFacts {
   /** Its number, as in `cuda:N`. */
   index: number
@@ -354,7 +566,28 @@ export interface GpuFacts {
   moduleSeconds: number
 }
 
-/** Loss and gradient of one update. */
+/**
+ * Loss and gradient of one update.
+ *
+ * @example
+ * ```ts
+ * import { type GradientResult, Network } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+ * const plan = {
+ *   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+ *   numSteps: 4,
+ *   learningRate: Float32Array.of(0.2, 0.2),
+ *   maxGradNorm: 5,
+ *   carryState: true,
+ * };
+ * const { gradient, gradientNorm }: GradientResult = await network.gradient(plan);
+ * console.log(gradient.length === network.parameterCount, gradientNorm);
+ * network.dispose();
+ * ```
+ */
 export interface GradientResult {
   /** Cross-entropy summed over the update's predictions, in nats. */
   lossSum: number
@@ -382,7 +615,19 @@ export interface ModelContents {
   metadata: string
 }
 
-/** What a network is made with. */
+/**
+ * What a network is made with.
+ *
+ * @example
+ * ```ts
+ * import { Network, type NetworkOptions } from 'gru-native';
+ *
+ * const options: NetworkOptions = { vocabSize: 65, hiddenSize: 8, batchSize: 2, numSteps: 4, threads: 1 };
+ * const network = new Network(options);
+ * console.log(network.parameterCount, network.device); // 2361 cpu
+ * network.dispose();
+ * ```
+ */
 export interface NetworkOptions {
   /** Number of distinct characters. */
   vocabSize: number
@@ -407,7 +652,21 @@ export interface NetworkOptions {
   corpusLength?: number
 }
 
-/** A tensor's place in the flat array of parameters. */
+/**
+ * A tensor's place in the flat array of parameters.
+ *
+ * @example
+ * ```ts
+ * import { Network, type ParameterTensor } from 'gru-native';
+ *
+ * const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * await network.initialize(0, 0.01);
+ * const flat = await network.parameters();
+ * const of = ({ rows, columns, offset }: ParameterTensor) => flat.subarray(offset, offset + rows * columns);
+ * for (const tensor of network.parameterTensors) console.log(tensor.name, of(tensor).length);
+ * network.dispose();
+ * ```
+ */
 export interface ParameterTensor {
   /** `W_x`, `W_h`, `b`, `b_q`, `W_y` or `b_y`; gate columns in the order r, z, n. */
   name: 'W_x' | 'W_h' | 'b' | 'b_q' | 'W_y' | 'b_y'

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/install/**', '**/node_modules/**'],
     // The addon runs in processes of their own: a crash of one file is seen and spoils no other.
     pool: 'forks',
     // Two at least: most tests wait for a process that they started.

@@ -1,18 +1,20 @@
 /**
  * npm run build:rs: compiles the addon, optimised, into the root of the project, and index.d.ts with it. Without
  * options for this machine, by its own linker. With `-- --target TRIPLE` (or GRU_NATIVE_TARGET=TRIPLE, which reaches
- * the builds inside other scripts) as it is released for that target: on Linux with zig and the glibc floor, so that
- * it runs on older systems than this one. With `--output-dir FOLDER` both files go there.
+ * the builds inside other scripts) as it is released for that target, `host` being the target of this machine: on Linux
+ * with zig and the glibc floor, so that it runs on older systems than this one. With `--output-dir FOLDER` both files
+ * go there.
  */
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { GLIBC_FLOOR, ROOT, releaseTargets } from './release-targets.mjs';
+import { GLIBC_FLOOR, hostTarget, ROOT, releaseTargets } from './release-targets.mjs';
 import { zigEnvironment } from './zig.mjs';
 
-/** The options of napi and the environment for a target; nothing special for this machine. */
-function forTarget(triple) {
-  if (!triple) return { options: [], env: {} };
+/** The options of napi and the environment for a target; nothing special where none is asked for. */
+function forTarget(asked) {
+  if (!asked) return { options: [], env: {} };
+  const triple = asked === 'host' ? hostTarget().triple : asked;
   const known = releaseTargets().map((target) => target.triple);
   if (!known.includes(triple)) {
     throw new Error(`expected one of the targets ${known.join(', ')}, received ${triple}`);

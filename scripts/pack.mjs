@@ -11,7 +11,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { addonName, hostPlatform, packageJson, ROOT, releaseTargets } from './release-targets.mjs';
+import { addonName, hostTarget, packageJson, ROOT, releaseTargets } from './release-targets.mjs';
 import { thirdPartyText } from './third-party.mjs';
 
 /** What goes along without being named in package.json's `files`. */
@@ -102,12 +102,9 @@ function pack(directory, addons) {
 
 /** Builds the addon of this machine for release; where it lies. */
 function buildHost() {
-  const platform = hostPlatform();
-  const target = releaseTargets().find((candidate) => candidate.platform === platform);
-  if (!target)
-    throw new Error(`expected one of the platforms of package.json's napi.targets, received ${platform}`);
+  const { platform } = hostTarget();
   rmSync(join(ROOT, 'dist'), { recursive: true, force: true }); // may hold what an earlier source was compiled to
-  run('npm', ['run', '--silent', 'build'], { env: { GRU_NATIVE_TARGET: target.triple } });
+  run('npm', ['run', '--silent', 'build'], { env: { GRU_NATIVE_TARGET: 'host' } });
   return new Map([[platform, join(ROOT, addonName(platform))]]);
 }
 

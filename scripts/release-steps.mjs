@@ -2,17 +2,20 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { armEmulator, nodeFor } from './foreign-nodes.mjs';
 import { readMachO } from './mach-o.mjs';
 import { addonName, GLIBC_FLOOR, packageJson, ROOT } from './release-targets.mjs';
+import { newestGlibc } from './symbol-versions.mjs';
 import { zigEnvironment } from './zig.mjs';
 
 const FOLDER = join(ROOT, 'target', 'release-check');
 const ADDONS = join(FOLDER, 'addons');
 const PROJECT = join(FOLDER, 'project');
 const ARM = 'aarch64-unknown-linux-gnu';
+/** Bytes that an addon may have. */
+const LARGEST = 6e6;
 /** Small, but with every kind of step: several batches, a checkpoint, samples. */
 const TRAINING = [
   ...[
@@ -64,23 +67,17 @@ export function checkCode(triple) {
   return { done: 'checked', detail: 'addon and tests, not linked' };
 }
 
-/** The newest glibc that a binary asks for. */
-function glibcOf(bytes) {
-  const versions = bytes.toString('latin1').matchAll(/\0GLIBC_2\.(\d+)/g);
-  return `2.${Math.max(...[...versions].map(([, minor]) => Number(minor)))}`;
-}
-
 /** What is seen of a linked addon without loading it; throws where it asks for more than its platform has. */
-function inspect(platform, bytes) {
+function inspect(platform, path) {
   if (platform.endsWith('-gnu')) {
-    const glibc = glibcOf(bytes);
+    const glibc = newestGlibc(path).join('.');
     if (glibc.localeCompare(GLIBC_FLOOR, 'en', { numeric: true }) > 0) {
       throw new Error(`expected glibc ${GLIBC_FLOOR} at most, received ${glibc}`);
     }
-    return `glibc ${glibc}`;
+    return `needs glibc ${glibc}`;
   }
-  if (!platform.startsWith('darwin')) return 'no glibc';
-  const { cpu, type, oldest, signed, libraries, undefined: open } = readMachO(bytes);
+  if (!platform.startsWith('darwin')) return 'for musl';
+  const { cpu, type, oldest, signed, libraries, undefined: open } = readMachO(readFileSync(path));
   const wrong = open.filter(({ library }) => !library?.startsWith('/usr/lib/'));
   if (`darwin-${cpu}` !== platform || wrong.length > 0 || (cpu === 'arm64' && !signed)) {
     const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, open symbols ${wrong.map(({ name }) => name).join(' ')}`;
@@ -93,11 +90,13 @@ function inspect(platform, bytes) {
 
 /** Builds the addon as it is released, or tries to: zig links for Linux and macOS. */
 export function buildAddon({ triple, platform }) {
+  const path = join(ADDONS, addonName(platform));
   mkdirSync(ADDONS, { recursive: true });
-  rmSync(join(ADDONS, addonName(platform)), { force: true });
+  rmSync(path, { force: true });
   run('npm', ['run', '--silent', 'build:rs', '--', '--target', triple, '--output-dir', ADDONS]);
-  const bytes = readFileSync(join(ADDONS, addonName(platform)));
-  return { done: 'linked', detail: `${(bytes.length / 1e6).toFixed(2)} MB, ${inspect(platform, bytes)}` };
+  const { size } = statSync(path);
+  if (size > LARGEST) throw new Error(`expected an addon of at most ${LARGEST} bytes, received ${size}`);
+  return { done: 'linked', detail: `${(size / 1e6).toFixed(2)} MB, ${inspect(platform, path)}` };
 }
 
 /** The tests of gru-core for 64-bit Arm, linked as the addon is, under QEMU; test:paths has those that compare digests. */

@@ -45,3 +45,12 @@ export function hostPlatform() {
   const libc = report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu';
   return `linux-${arch}-${libc}`;
 }
+
+/** The target of this machine; throws where none is released for it. */
+export function hostTarget() {
+  const host = hostPlatform();
+  const target = releaseTargets().find(({ platform }) => platform === host);
+  if (!target)
+    throw new Error(`expected one of the platforms of package.json's napi.targets, received ${host}`);
+  return target;
+}

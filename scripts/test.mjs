@@ -2,12 +2,12 @@
  * Runs every test of the project: cargo's, then vitest's against the addon built from this tree. Prints
  * `N passed, N failed, N skipped` last, and fails if a test or a runner failed, if fewer tests ran than
  * scripts/minimum-tests.json says, if a case of the conformance suite did not run for one of the backends, or if the
- * emulator took too long. With --long, the long campaigns too; with --sanitizers, only the Rust
- * code under AddressSanitizer and ThreadSanitizer.
+ * emulator took too long. With --long, the long campaigns too; with --with-install, also the package as its users
+ * install it; with --install only that; with --sanitizers, only the Rust code under AddressSanitizer and ThreadSanitizer.
  */
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
@@ -15,6 +15,7 @@ import { ASAN, ASAN_FILES, ASAN_TIMEOUT, racesIn, sanitizedCopy, TSAN } from './
 
 const long = process.argv.includes('--long');
 const sanitizers = process.argv.includes('--sanitizers');
+const onlyInstall = process.argv.includes('--install');
 const minimum = JSON.parse(readFileSync(new URL('./minimum-tests.json', import.meta.url), 'utf8'));
 
 /** Runs a command, its output passed through as it comes; with `capture`, stdout is returned at the end. */
@@ -186,14 +187,32 @@ function vitestTests(name = 'vitest', files = [], { cwd = process.cwd(), env = {
   return counts;
 }
 
+/** The package as its users install it: packed, then installed by package managers, on every line of Node. */
+function installTests() {
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
+  // The tools are a package of their own: about 900 MB, of which four Nodes are the most.
+  const { code } = run('npm', ['ci', '--prefer-offline', ...quiet], { cwd: 'test/install' });
+  if (code !== 0) return { name: 'install', code, problems: [], passed: 0, failed: 1, skipped: 0 };
+  return vitestTests('install', ['--config', 'vitest.install.config.ts']);
+}
+
+/** What runs when nothing is said. */
+function usualTests() {
+  const tests = [cargoTests(), vitestTests()];
+  // The driver's stand-in and the sanitizers' libraries are Linux's.
+  if (process.platform === 'linux') tests.push(driverTests(), sanitizedTests());
+  return tests;
+}
+
+// So that one command is enough in a fresh clone.
+if (!existsSync('node_modules')) run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund']);
 if (run('npm', ['run', '--silent', 'build']).code !== 0) {
   console.error('the build failed');
   console.log('0 passed, 1 failed');
   process.exit(1);
 }
-const runners = sanitizers ? [] : [cargoTests(), vitestTests()];
-// The driver's stand-in and the sanitizers' libraries are Linux's.
-if (!sanitizers && process.platform === 'linux') runners.push(driverTests(), sanitizedTests());
+const runners = sanitizers || onlyInstall ? [] : usualTests();
+if (onlyInstall || process.argv.includes('--with-install')) runners.push(installTests());
 if (long) runners.push(modelTests());
 if (sanitizers || (long && process.platform === 'linux')) {
   runners.push(asanTests(), tsanTests(), asanAddonTests());

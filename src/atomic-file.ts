@@ -1,8 +1,10 @@
 /** Writing a file so that, whatever happens, either the old or the new one is there whole. */
 
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { fsync } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { GruError } from './errors.js';
 
 /** What follows the name of the file that a temporary one is for. */
@@ -29,7 +31,7 @@ export async function writeAtomically(
     await write(temporary);
     const file = await open(temporary, 'r+');
     try {
-      await file.sync();
+      await flush(file);
     } finally {
       await file.close();
     }
@@ -63,6 +65,12 @@ export function ioError(path: string, cause: unknown): GruError {
 /** Flushes a directory, so that a rename in it survives a power cut; where a system cannot, it does nothing. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r').catch(() => undefined);
-  await directory?.sync().catch(() => {});
-  await directory?.close();
+  if (directory === undefined) return;
+  await flush(directory).catch(() => {});
+  await directory.close();
+}
+
+/** Waits until a file is on the disk. By its number: the file handles of Yarn's Plug'n'Play cannot sync. */
+export async function flush(file: FileHandle): Promise<void> {
+  await promisify(fsync)(file.fd);
 }

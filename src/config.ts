@@ -6,22 +6,107 @@
 import { quote } from './display.js';
 import { GruError } from './errors.js';
 
-/** Order of the batches, as in the book chapter. */
+/**
+ * Order of the batches, as in the book chapter.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type Sampling, train } from 'gru-native';
+ *
+ * const sampling: Sampling = 'random';
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, sampling });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * run.dispose();
+ * ```
+ */
 export type Sampling = 'adjacent' | 'random';
-/** When the carried hidden state is zeroed; `auto` is `epoch` for adjacent and `batch` for random sampling. */
+/**
+ * When the carried hidden state is zeroed; `auto` is `epoch` for adjacent and `batch` for random sampling.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type StateReset, train } from 'gru-native';
+ *
+ * const stateReset: StateReset = 'batch';
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, stateReset });
+ * for await (const event of run) if (event.type === 'start') console.log(event.config.stateReset);
+ * run.dispose();
+ * ```
+ */
 export type StateReset = 'auto' | 'epoch' | 'batch';
-/** `auto`, `cpu`, `cuda` or `cuda:N`. */
+/**
+ * Where the arithmetic is done: `auto` is the first GPU that will do or else the CPU; `cpu`; `cuda` is the first GPU that
+ * will do; `cuda:N` is that one. Where the GPU that was asked for cannot be used, the error has the code GRU_DEVICE.
+ *
+ * @example
+ * ```ts
+ * import { type DeviceName, loadCorpus, train } from 'gru-native';
+ *
+ * const device: DeviceName = 'cpu';
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, device });
+ * for await (const event of run) if (event.type === 'start') console.log(event.device); // cpu
+ * run.dispose();
+ * ```
+ */
 export type DeviceName = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
-/** What becomes of a run that diverges: it ends, or it goes back to its last good point with half the rate. */
+/**
+ * What becomes of a run that diverges: it ends, or it goes back to its last good point with half the rate.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type OnDivergence, train } from 'gru-native';
+ *
+ * const onDivergence: OnDivergence = 'rollback';
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, onDivergence });
+ * for await (const event of run) if (event.type === 'rollback') console.log(event.reason);
+ * run.dispose();
+ * ```
+ */
 export type OnDivergence = 'stop' | 'rollback';
-/** Arithmetic of the products; state, gradients and master weights are always fp32. */
+/**
+ * Arithmetic of the products; state, gradients and master weights are always fp32.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type Precision, train } from 'gru-native';
+ *
+ * const precision: Precision = 'fp32';
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, precision });
+ * for await (const event of run) if (event.type === 'start') console.log(event.precision); // fp32
+ * run.dispose();
+ * ```
+ */
 export type Precision = 'fp32' | 'tf32' | 'bf16' | 'fp32-exact';
 
-/** Everything that decides what a run computes, plus where (device, threads). */
+/**
+ * Everything that decides what a run computes, plus where (device, threads). Each option's default is in
+ * {@link DEFAULT_CONFIG}; what is out of range is an error GRU_USAGE that says what was expected.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, train, type TrainingConfig } from 'gru-native';
+ *
+ * const small: Partial<TrainingConfig> = { batchSize: 4, numSteps: 8, seed: 1 };
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, ...small });
+ * for await (const event of run) if (event.type === 'start') console.log(event.config);
+ * run.dispose();
+ * ```
+ */
 export interface TrainingConfig {
-  /** Characters (code points) of the corpus to use. */
+  /**
+   * Characters (code points) of the corpus to use. A {@link Corpus} that is loaded already is used whole: there the number is
+   * only what a run that resumes is told.
+   */
   maxChars: number | 'all';
+  /** Order of the batches. */
   sampling: Sampling;
+  /** When the carried hidden state is zeroed. */
   stateReset: StateReset;
   /** Epochs in all, also when resuming. */
   epochs: number;
@@ -41,6 +126,7 @@ export interface TrainingConfig {
   checkpointEvery: number | 'auto';
   /** How many of the latest checkpoints' models are kept in `checkpoints/` of the output directory. */
   keep: number;
+  /** What becomes of a run that diverges. */
   onDivergence: OnDivergence;
   /** How often a run may go back before it ends all the same. */
   maxRollbacks: number;
@@ -52,13 +138,24 @@ export interface TrainingConfig {
   initScale: number;
   /** Seed of all random numbers, a whole number from 0 to 2^53 - 1. */
   seed: number;
+  /** Arithmetic of the products. */
   precision: Precision;
+  /** Where the arithmetic is done. */
   device: DeviceName;
   /** Threads of the CPU backend; `auto` is what the machine (or its cgroup) allows. */
   threads: number | 'auto';
 }
 
-/** The book chapter's values. */
+/**
+ * The book chapter's values: what an option has that {@link train} is not given. `gru-native train --help` shows them all.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_CONFIG } from 'gru-native';
+ *
+ * console.log(DEFAULT_CONFIG.hiddenSize, DEFAULT_CONFIG.prefixes);
+ * ```
+ */
 export const DEFAULT_CONFIG: Readonly<TrainingConfig> = {
   maxChars: 20_000,
   sampling: 'adjacent',

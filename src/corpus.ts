@@ -19,7 +19,17 @@ import { toNfc } from './nfc.js';
 import { MAX_BYTES, readSources, sourceHint, sourceName, stopped, tooLarge } from './sources.js';
 import { decode, firstCharacters, normalise } from './utf8.js';
 
-/** How the bytes of a corpus are made text. */
+/**
+ * How the bytes of a corpus are made text.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type Reading } from 'gru-native';
+ *
+ * const { reading }: { reading: Reading } = await loadCorpus('songs', { nfc: true });
+ * console.log(reading); // { encoding: 'auto', nfc: true }
+ * ```
+ */
 export interface Reading {
   /** The encoding of texts without a byte order mark, or `auto`. */
   encoding: Encoding;
@@ -27,7 +37,17 @@ export interface Reading {
   nfc: boolean;
 }
 
-/** A text ready for training. */
+/**
+ * A text ready for training, as {@link loadCorpus} and {@link corpusFromText} make it.
+ *
+ * @example
+ * ```ts
+ * import { type Corpus, loadCorpus } from 'gru-native';
+ *
+ * const corpus: Corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * console.log(`${corpus.name}: ${corpus.characters} of ${corpus.totalCharacters} characters`);
+ * ```
+ */
 export interface Corpus {
   /** Named corpus, file or directory name (without its path), `stdin` or `text`. */
   name: string;
@@ -47,9 +67,21 @@ export interface Corpus {
   encodings: readonly FoundEncoding[];
 }
 
-/** How `loadCorpus` reads. */
+/**
+ * How `loadCorpus` reads.
+ *
+ * @example
+ * ```ts
+ * import { type LoadCorpusOptions, loadCorpus } from 'gru-native';
+ *
+ * const options: LoadCorpusOptions = { maxChars: 2000, encoding: 'utf-8', signal: AbortSignal.timeout(10_000) };
+ * console.log((await loadCorpus('songs', options)).characters); // 2000
+ * ```
+ */
 export interface LoadCorpusOptions {
-  /** Code points to use, from the start of the text, or `all`; DEFAULT_MAX_CHARS unless given. */
+  /**
+   * Code points to use, from the start of the text, or `all`; the `maxChars` of {@link DEFAULT_CONFIG} unless given.
+   */
   maxChars?: number | 'all' | undefined;
   /**
    * The encoding of texts that have no byte order mark: strictly this one. `auto`, the default, is UTF-8 or else
@@ -60,6 +92,7 @@ export interface LoadCorpusOptions {
   nfc?: boolean | undefined;
   /** Says that downloads are forbidden; loading never downloads, so it only words the hint. */
   offline?: boolean | undefined;
+  /** Ends the reading with GRU_INTERRUPTED. */
   signal?: AbortSignal | undefined;
 }
 
@@ -86,6 +119,16 @@ export interface CorpusText {
  * @param stdin - what `-` reads; the process's own unless given, for tests
  * @throws GruError GRU_USAGE for a bad argument, GRU_CORPUS when a text cannot be read or decoded,
  * GRU_CORPUS_DOWNLOAD when a named corpus is not on this machine, GRU_INTERRUPTED when the signal fires.
+ *
+ * @example
+ * ```ts
+ * import { writeFile } from 'node:fs/promises';
+ * import { loadCorpus } from 'gru-native';
+ *
+ * await writeFile('verse.txt', '山上的风\n吹过来\n');
+ * const corpus = await loadCorpus(['verse.txt', 'songs'], { maxChars: 'all' });
+ * console.log(corpus.name, corpus.text.slice(0, 8)); // verse.txt and 1 more 山上的风 吹过来
+ * ```
  */
 export async function loadCorpus(
   source: string | readonly string[],
@@ -165,6 +208,16 @@ export function assembleCorpus(
  * A corpus of a text in memory, treated as a file of it would be.
  *
  * @throws GruError GRU_USAGE for a bad `maxChars`, GRU_CORPUS for an empty text or one with half a surrogate pair.
+ *
+ * @example
+ * ```ts
+ * import { corpusFromText, train } from 'gru-native';
+ *
+ * const corpus = corpusFromText('山上的风 吹过来 '.repeat(20), { name: 'wind', maxChars: 'all' });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * run.dispose();
+ * ```
  */
 export function corpusFromText(
   text: string,

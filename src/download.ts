@@ -7,7 +7,7 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { syncDirectory } from './atomic-file.js';
+import { flush, syncDirectory } from './atomic-file.js';
 import { GruError } from './errors.js';
 
 /** How far a download is. */
@@ -109,7 +109,7 @@ export async function download(url: string, destination: string, options: Downlo
       }
     }
     await onDisk(destination, async () => {
-      await file.sync();
+      await flush(file);
       await file.close();
       await rename(temporary, destination);
       await syncDirectory(dirname(destination));

@@ -15,10 +15,31 @@ import { checkedUtf8, hasUtf8Mark, undecodable, validLength } from './utf8.js';
 /** What may be asked for. `gbk` is read as GB18030, which holds all of it. */
 export const ENCODINGS = ['auto', 'utf-8', 'utf-16le', 'utf-16be', 'gb18030', 'gbk', 'big5'] as const;
 
-/** An encoding as a user names it, or `auto`. */
+/**
+ * An encoding as a user names it: `utf-8`, `utf-16le`, `utf-16be`, `gb18030`, `gbk` or `big5`; or `auto`, which is UTF-8
+ * or else GB18030 where a text can be nothing else.
+ *
+ * @example
+ * ```ts
+ * import { type Encoding, loadCorpus } from 'gru-native';
+ *
+ * const encoding: Encoding = 'utf-8';
+ * console.log((await loadCorpus('songs', { encoding })).reading.encoding); // utf-8
+ * ```
+ */
 export type Encoding = (typeof ENCODINGS)[number];
 
-/** The encoding that a text turned out to be in. */
+/**
+ * The encoding that a text turned out to be in.
+ *
+ * @example
+ * ```ts
+ * import { type FoundEncoding, loadCorpus } from 'gru-native';
+ *
+ * const found: readonly FoundEncoding[] = (await loadCorpus('songs')).encodings;
+ * console.log(found); // [ 'utf-8' ]
+ * ```
+ */
 export type FoundEncoding = Exclude<Encoding, 'auto' | 'gbk'>;
 
 /** A text as UTF-8, without a byte order mark. */

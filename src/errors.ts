@@ -5,30 +5,80 @@
 
 import { visible } from './display.js';
 
-/** Codes are stable: programs may switch on them. The prefix of each says what was wrong. */
+/**
+ * Stable codes: programs may switch on them.
+ *
+ * - `GRU_USAGE`: an option or argument is wrong
+ * - `GRU_OUTPUT_EXISTS`: the output directory already holds a model
+ * - `GRU_OUTPUT_BUSY`: another run writes to the output directory
+ * - `GRU_CORPUS`: the corpus cannot be read, decoded or used
+ * - `GRU_CORPUS_TOO_SHORT`: fewer characters than one update needs
+ * - `GRU_CORPUS_DOWNLOAD`: a named corpus could not be fetched or failed its hash
+ * - `GRU_MODEL`: a model or trainer file is missing, damaged or does not fit
+ * - `GRU_VOCABULARY`: a character or vocabulary does not fit the model
+ * - `GRU_DEVICE`: the device asked for is not available
+ * - `GRU_DEVICE_FAULT`: the device failed while it computed
+ * - `GRU_ADDON`: the native addon cannot be loaded
+ * - `GRU_DIVERGED`: a loss or gradient is not finite, or the loss stays above that of guessing
+ * - `GRU_INTERRUPTED`: stopped on request before the end
+ * - `GRU_IO`: a file cannot be written
+ * - `GRU_OUT_OF_MEMORY`: there is not enough memory, of the machine or of the GPU
+ * - `GRU_DISPOSED`: used after `dispose()`
+ * - `GRU_INTERNAL`: a bug in this package
+ *
+ * @example
+ * ```ts
+ * import { type ErrorCode, GruError, loadCorpus } from 'gru-native';
+ *
+ * const ofCorpora: readonly ErrorCode[] = ['GRU_CORPUS', 'GRU_CORPUS_TOO_SHORT', 'GRU_CORPUS_DOWNLOAD'];
+ * await loadCorpus('no-such-file.txt').catch((error: unknown) => {
+ *   if (!(error instanceof GruError) || !ofCorpora.includes(error.code)) throw error;
+ *   console.log(error.code); // GRU_CORPUS
+ * });
+ * ```
+ */
 export type ErrorCode =
-  | 'GRU_USAGE' // an option or argument is wrong
-  | 'GRU_OUTPUT_EXISTS' // the output directory already holds a model
-  | 'GRU_OUTPUT_BUSY' // another run writes to the output directory
-  | 'GRU_CORPUS' // the corpus cannot be read, decoded or used
-  | 'GRU_CORPUS_TOO_SHORT' // fewer characters than one update needs
-  | 'GRU_CORPUS_DOWNLOAD' // a named corpus could not be fetched or failed its hash
-  | 'GRU_MODEL' // a model or trainer file is missing, damaged or does not fit
-  | 'GRU_VOCABULARY' // a character or vocabulary does not fit the model
-  | 'GRU_DEVICE' // the device asked for is not available
-  | 'GRU_DEVICE_FAULT' // the device failed while it computed
-  | 'GRU_ADDON' // the native addon cannot be loaded
-  | 'GRU_DIVERGED' // a loss or gradient is not finite, or the loss stays above that of guessing
-  | 'GRU_INTERRUPTED' // stopped on request before the end
-  | 'GRU_IO' // a file cannot be written
+  | 'GRU_USAGE'
+  | 'GRU_OUTPUT_EXISTS'
+  | 'GRU_OUTPUT_BUSY'
+  | 'GRU_CORPUS'
+  | 'GRU_CORPUS_TOO_SHORT'
+  | 'GRU_CORPUS_DOWNLOAD'
+  | 'GRU_MODEL'
+  | 'GRU_VOCABULARY'
+  | 'GRU_DEVICE'
+  | 'GRU_DEVICE_FAULT'
+  | 'GRU_ADDON'
+  | 'GRU_DIVERGED'
+  | 'GRU_INTERRUPTED'
+  | 'GRU_IO'
   | 'GRU_OUT_OF_MEMORY'
-  | 'GRU_DISPOSED' // used after dispose()
-  | 'GRU_INTERNAL'; // a bug in this package
+  | 'GRU_DISPOSED'
+  | 'GRU_INTERNAL';
 
 /** Most UTF-16 units of a message or hint. */
 const LONGEST_LINE = 2000;
 
-/** What went wrong, and what to do about it. */
+/**
+ * What went wrong, and what to do about it. The package throws and rejects with this alone, but for two things: the reason
+ * of an AbortSignal that ends the writing of a text, and the plain errors, with the same codes, of {@link Network},
+ * {@link Generation} and {@link CancelFlag}.
+ *
+ * @example
+ * ```ts
+ * import { corpusFromText, GruError } from 'gru-native';
+ *
+ * try {
+ *   corpusFromText('');
+ * } catch (error) {
+ *   if (!(error instanceof GruError)) throw error;
+ *   console.log(error.code); // GRU_CORPUS
+ *   // Both are for people, and may change with any version.
+ *   console.log(error.message);
+ *   console.log(error.hint);
+ * }
+ * ```
+ */
 export class GruError extends Error {
   override readonly name = 'GruError';
   /** Stable code for programs. */
@@ -80,4 +130,9 @@ export function toGruError(thrown: unknown): GruError {
     return new GruError(code as ErrorCode, said, hint, cause);
   }
   return new GruError('GRU_INTERNAL', message, HINTS.GRU_INTERNAL, cause);
+}
+
+/** For the `catch` of a promise of the native side's: throws what it was rejected with as a GruError. */
+export function throwGruError(thrown: unknown): never {
+  throw toGruError(thrown);
 }

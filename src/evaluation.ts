@@ -1,13 +1,30 @@
 /** How well a network predicts a text: one lane through all of it, in pieces, the state carried from each to the next. */
 
-import { GruError } from './errors.js';
+import { GruError, throwGruError } from './errors.js';
 import { CancelFlag, type Network } from './native.js';
 import { perplexity } from './perplexity.js';
 import { readText } from './reading.js';
 import type { UnknownPolicy, UnknownReport } from './unknown.js';
 import type { Vocabulary } from './vocabulary.js';
 
-/** How well a model predicts a text. */
+/**
+ * How well a model predicts a text, as {@link LanguageModel.evaluate} finds.
+ *
+ * @example
+ * ```ts
+ * import { type Evaluation, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const evaluation: Evaluation = await model.evaluate(corpus.text);
+ * const natsACharacter = evaluation.lossSum / evaluation.tokens;
+ * console.log(natsACharacter);
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface Evaluation {
   /** Of the predictions alone: characters left out count neither as predicted nor as wrong. */
   perplexity: number;
@@ -21,7 +38,23 @@ export interface Evaluation {
   replaced: number;
 }
 
-/** How far an evaluation is. */
+/**
+ * How far an evaluation is.
+ *
+ * @example
+ * ```ts
+ * import { type EvaluationProgress, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const onProgress = ({ tokens, totalTokens }: EvaluationProgress) => console.log(`${tokens} of ${totalTokens}`);
+ * await model.evaluate(corpus.text, { onProgress });
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface EvaluationProgress {
   /** Predictions done. */
   tokens: number;
@@ -31,7 +64,23 @@ export interface EvaluationProgress {
   lossSum: number;
 }
 
-/** How a text is evaluated. */
+/**
+ * How a text is evaluated.
+ *
+ * @example
+ * ```ts
+ * import { type EvaluateOptions, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const options: EvaluateOptions = { unknown: 'skip', signal: AbortSignal.timeout(10_000) };
+ * console.log((await model.evaluate(`${corpus.text}😀`, options)).skipped); // 1
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface EvaluateOptions {
   /** Stops after the steps that are running. */
   signal?: AbortSignal | undefined;
@@ -81,7 +130,7 @@ export async function evaluateText(
   const onAbort = () => cancel.cancel();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    await network.setState(new Float32Array(network.hiddenSize));
+    await network.setState(new Float32Array(network.hiddenSize)).catch(throwGruError);
     let lossSum = 0;
     let tokens = 0;
     while (tokens < totalTokens) {
@@ -90,10 +139,10 @@ export async function evaluateText(
       const numSteps = Math.min(EVALUATION_STEPS, left);
       const updates = Math.min(PIECE / EVALUATION_STEPS, Math.floor(left / numSteps));
       const length = updates * numSteps;
-      await network.loadCorpus(ids.subarray(tokens, tokens + length + 1));
+      await network.loadCorpus(ids.subarray(tokens, tokens + length + 1)).catch(throwGruError);
       const starts = Int32Array.from({ length: updates }, (_, update) => update * numSteps);
       const plan = { starts, numSteps, learningRate: new Float32Array(), maxGradNorm: 1, carryState: true };
-      const result = await network.evaluate(plan, cancel);
+      const result = await network.evaluate(plan, cancel).catch(throwGruError);
       for (const loss of result.lossSum) lossSum += loss;
       tokens += result.updates * numSteps;
       if (result.stopped === 'non-finite') throw notFinite(tokens);

@@ -5,14 +5,30 @@
 
 import { DEFAULT_CONFIG } from './config.js';
 import { displayName } from './display.js';
-import { GruError } from './errors.js';
+import { GruError, throwGruError } from './errors.js';
 import { CancelFlag, Generation, type Network } from './native.js';
 import { readText } from './reading.js';
 import { resolveSampling, type SamplingOptions } from './sampling.js';
 import type { UnknownPolicy, UnknownReport } from './unknown.js';
 import type { Vocabulary } from './vocabulary.js';
 
-/** What was done about the unknown characters of a prefix. */
+/**
+ * What was done about the unknown characters of a prefix.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type PrefixReport, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const onUnknown = ({ prefix, read }: PrefixReport) => console.log(`${prefix} was read as ${read}`);
+ * await model.generate(`${corpus.text.slice(0, 2)}😀`, { length: 10, unknown: 'skip', onUnknown });
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface PrefixReport extends UnknownReport {
   /** The prefix as it was given. */
   prefix: string;
@@ -20,11 +36,27 @@ export interface PrefixReport extends UnknownReport {
   read: string;
 }
 
-/** How a text is written. */
+/**
+ * How a text is written.
+ *
+ * @example
+ * ```ts
+ * import { type GenerateOptions, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const options: GenerateOptions = { length: 20, temperature: 0.8, topK: 40, seed: 1 };
+ * console.log(await model.generate(corpus.text.slice(0, 2), options));
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface GenerateOptions extends SamplingOptions {
-  /** Characters written after the prefix; a training sample's length if not given. */
+  /** Characters written after the prefix; the `sampleLength` of {@link DEFAULT_CONFIG} if not given. */
   length?: number;
-  /** Seed of the random numbers (a temperature of 0 uses none); 0 if not given. */
+  /** Seed of the random numbers (a temperature of 0 uses none); the `seed` of {@link DEFAULT_CONFIG} if not given. */
   seed?: number;
   /** Stops the writing: the iteration throws the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -34,7 +66,24 @@ export interface GenerateOptions extends SamplingOptions {
   onUnknown?: ((report: PrefixReport) => void) | undefined;
 }
 
-/** How several texts are written. */
+/**
+ * How several texts are written.
+ *
+ * @example
+ * ```ts
+ * import { type GenerateAllOptions, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const options: GenerateAllOptions = { length: 20, temperature: 0.8, count: 3 };
+ * const texts = await model.generateAll([corpus.text.slice(0, 2)], options);
+ * console.log(texts.length); // 3
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface GenerateAllOptions extends GenerateOptions {
   /** Texts for each prefix, the i-th with the seed `seed + i`; 1 if not given. */
   count?: number;
@@ -142,11 +191,9 @@ async function* write(
     for (let written = 0; written < length; ) {
       signal?.throwIfAborted();
       const began = performance.now();
-      const { ids, characters } = await network.generate(
-        generation,
-        Math.min(size, length - written),
-        cancel,
-      );
+      const { ids, characters } = await network
+        .generate(generation, Math.min(size, length - written), cancel)
+        .catch(throwGruError);
       signal?.throwIfAborted();
       written += characters;
       if (performance.now() - began < QUICK) size = Math.min(2 * size, LONGEST_PIECE);

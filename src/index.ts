@@ -29,7 +29,21 @@ export type {
 export type { GenerateAllOptions, GenerateOptions, PrefixReport } from './generator.js';
 export { LanguageModel, type LoadOptions } from './model.js';
 export type { CorpusInfo, ModelMetadata, SavedConfig } from './model-file.js';
-export { CancelFlag, Generation, Network } from './native.js';
+export {
+  CancelFlag,
+  type EpochPlan,
+  type EpochProgress,
+  type EpochResult,
+  type ForwardResult,
+  Generation,
+  type GenerationOptions,
+  type GenerationPiece,
+  type GpuFacts,
+  type GradientResult,
+  Network,
+  type NetworkOptions,
+  type ParameterTensor,
+} from './native.js';
 export { perplexity } from './perplexity.js';
 export { RESUMABLE } from './resuming.js';
 export type { SamplingOptions } from './sampling.js';

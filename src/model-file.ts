@@ -28,15 +28,48 @@ const MAX_HEADER_BYTES = 100_000_000n;
 /** Lists, objects and keys of a JSON text that is read, each some 100 bytes of memory; training writes some 60. */
 const MAX_STRUCTURE = 100_000;
 
-/** The options that decide what is computed; where it is computed (device, threads) is not saved. */
+/**
+ * The options that decide what is computed; where it is computed (device, threads) is not saved.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type SavedConfig, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const config: SavedConfig | undefined = model.metadata?.config;
+ * console.log(config?.hiddenSize); // 8
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export type SavedConfig = Omit<TrainingConfig, 'device' | 'threads'>;
 
-/** The corpus a model was trained on. */
+/**
+ * The corpus a model was trained on.
+ *
+ * @example
+ * ```ts
+ * import { type CorpusInfo, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const info: CorpusInfo | undefined = model.metadata?.corpus;
+ * console.log(info?.name); // songs
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface CorpusInfo {
+  /** Its name. */
   name: string;
   /** Characters used. */
   characters: number;
-  /** Of the text used. */
+  /** Hex SHA-256 of the text used, as UTF-8. */
   sha256: string;
 }
 
@@ -51,20 +84,43 @@ export interface TrainerRecord {
   eventLogBytes: number;
 }
 
-/** The JSON under `__metadata__["gru-native"]`. */
+/**
+ * The JSON under `__metadata__["gru-native"]` of a model file: where the model comes from.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type ModelMetadata, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const metadata: ModelMetadata | undefined = model.metadata;
+ * console.log(metadata?.epochs, metadata?.formatVersion); // 1 1
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface ModelMetadata {
+  /** Version of the format; a file of another one is refused. */
   formatVersion: number;
+  /** The variant of the GRU. */
   cell: string;
+  /** Hidden units. */
   hiddenSize: number;
+  /** Characters in id order. */
   vocabulary: readonly string[];
+  /** What it was trained on. */
   corpus: CorpusInfo;
+  /** How it was trained. */
   config: SavedConfig;
   /** Epochs done. */
   epochs: number;
-  /** Of the last epoch done. */
+  /** Of the last epoch done; null when none was trained. */
   perplexity: number | null;
+  /** The version of the package that wrote the file. */
   packageVersion: string;
-  /** In trainer files only. */
+  /** What resuming needs, in trainer files only; it may change with any version. */
   trainer?: TrainerRecord;
 }
 

@@ -20,16 +20,32 @@ import type { Vocabulary } from './vocabulary.js';
 /** What to do where a model does not fit. */
 const TOO_SMALL = 'End other programs that use the memory; --device cpu does without that of a GPU.';
 
-/** Where and how a model is loaded. */
+/**
+ * Where and how a model is loaded.
+ *
+ * @example
+ * ```ts
+ * import { LanguageModel, loadCorpus, type LoadOptions, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
+ * for await (const event of run) if (event.type === 'checkpoint') console.log(event.path);
+ * const options: LoadOptions = { device: 'cpu', threads: 1 };
+ * const model = await LanguageModel.load('gru-model', options);
+ * console.log(model.hiddenSize); // 8
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface LoadOptions {
   /**
    * `auto` if not given, which for a model is the CPU: one lane fed character by character gains nothing from
    * a GPU, and starting one takes longer than a text.
    */
   device?: DeviceName | undefined;
-  /** Threads of the CPU backend. */
+  /** Threads of the CPU backend; as many as the machine offers if not given. */
   threads?: number | undefined;
-  /** JSON array of characters in id order, for a file that holds none. */
+  /** Path of a JSON array of characters in id order, for a file that holds none. */
   vocabulary?: string | undefined;
   /** Ends the opening of a GPU, with GRU_INTERRUPTED. */
   signal?: AbortSignal | undefined;
@@ -37,8 +53,27 @@ export interface LoadOptions {
   onGpuWait?: (() => void) | undefined;
 }
 
-/** A model that can write and evaluate text. Dispose of it to free its memory early. */
+/**
+ * A model that can write and evaluate text. Dispose of it to free its memory early.
+ *
+ * @example
+ * ```ts
+ * import { LanguageModel, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
+ * for await (const event of run) if (event.type === 'checkpoint') console.log(event.path);
+ * const model = await LanguageModel.load('gru-model');
+ * const prefix = corpus.text.slice(0, 2);
+ * console.log(await model.generate(prefix, { length: 20 }));
+ * for await (const character of model.stream(prefix, { length: 20, temperature: 0.8 })) process.stdout.write(character);
+ * console.log((await model.evaluate(corpus.text)).perplexity);
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export class LanguageModel {
+  /** The characters that it knows. */
   readonly vocabulary: Vocabulary;
   /** Origin of the model; undefined for a file made by another program. */
   readonly metadata: ModelMetadata | undefined;
@@ -63,7 +98,11 @@ export class LanguageModel {
     return LanguageModel.fromContent(await readModelFile(path, options.vocabulary), options);
   }
 
-  /** A model from what a file holds. */
+  /**
+   * A model from what a file holds.
+   *
+   * @internal
+   */
   static async fromContent(content: ModelContent, options: LoadOptions = {}): Promise<LanguageModel> {
     const { vocabSize, hiddenSize, candidateBias, parameters } = content;
     const { device = 'auto', threads, signal, onGpuWait } = options;
@@ -84,7 +123,7 @@ export class LanguageModel {
     }).catch((thrown) => {
       // The sizes are the model's own: there is no option that would make it fit.
       const { code, message } = toGruError(thrown);
-      if (code !== 'GRU_OUT_OF_MEMORY') throw thrown;
+      if (code !== 'GRU_OUT_OF_MEMORY') throw toGruError(thrown);
       throw new GruError(code, message, TOO_SMALL, { cause: thrown });
     });
     return new LanguageModel(content, network);
@@ -179,6 +218,7 @@ export class LanguageModel {
     this.#network.dispose();
   }
 
+  /** Frees the network, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

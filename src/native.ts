@@ -1,87 +1,155 @@
-/** Loads the native addon, at import: the only file that does. What it exports is typed by index.d.ts. */
+/**
+ * Loads the native addon, at import: the only file that does. What it exports is typed by index.d.ts. A build beside the
+ * package wins over the platform's package; every failure is one error, which addon-failure.ts words.
+ */
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as Binding from '../index.js';
+import { type AddonFault, explainAddonFault, type Host, OLDEST_GLIBC } from './addon-failure.js';
+import { type FileFault, fileFault } from './addon-file.js';
 import { GruError } from './errors.js';
+import { findInstaller } from './installer.js';
 import { packageVersion } from './package-version.js';
+import { currentPlatform, platformName } from './platform.js';
 
 export type {
+  BuildInfo,
   CudaDevice,
   CudaReport,
   CudaStage,
   EpochPlan,
   EpochProgress,
   EpochResult,
+  ForwardResult,
   GenerationOptions,
   GenerationPiece,
+  GpuFacts,
+  GradientResult,
   NetworkOptions,
+  ParameterTensor,
 } from '../index.js';
 
-/** The platform as the names of addons spell it, such as `linux-x64-gnu`. */
-function platformName(): string {
-  const name = `${process.platform}-${process.arch}`;
-  if (process.platform === 'win32') return `${name}-msvc`;
-  if (process.platform !== 'linux') return name;
-  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
-  const { excludeNetwork } = report;
-  report.excludeNetwork = true; // looking up the names of open connections can take seconds
-  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } };
-  report.excludeNetwork = excludeNetwork ?? false;
-  return `${name}-${header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
+/** This file; a bundle in CommonJS format has no `import.meta.url`, and `node -e` a `__filename` that is none. */
+const here = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url);
+const require = createRequire(here);
+
+/** The packages, one a platform: literal calls, so that bundlers and tracers of files see them. */
+const PACKAGES: Readonly<Record<string, () => unknown>> = {
+  'linux-x64-gnu': () => require('gru-native-linux-x64-gnu'),
+  'linux-arm64-gnu': () => require('gru-native-linux-arm64-gnu'),
+  'linux-x64-musl': () => require('gru-native-linux-x64-musl'),
+  'linux-arm64-musl': () => require('gru-native-linux-arm64-musl'),
+  'win32-x64-msvc': () => require('gru-native-win32-x64-msvc'),
+  'darwin-arm64': () => require('gru-native-darwin-arm64'),
+  'darwin-x64': () => require('gru-native-darwin-x64'),
+};
+
+/** Names of the platforms that there are packages for. */
+export const SUPPORTED_PLATFORMS: readonly string[] = Object.keys(PACKAGES);
+
+const platform = currentPlatform();
+
+/** The error for what went wrong. */
+function failure(fault: AddonFault, cause?: unknown): GruError {
+  const apple = () => cpus()[0]?.model.startsWith('Apple') === true;
+  const host: Host = {
+    ...platform,
+    rosetta: platform.os === 'darwin' && platform.cpu === 'x64' && apple(),
+    installer: findInstaller(here),
+    version: packageVersion(),
+    supported: SUPPORTED_PLATFORMS,
+  };
+  const { message, hint } = explainAddonFault(host, fault);
+  return new GruError('GRU_ADDON', message, hint, cause === undefined ? {} : { cause });
 }
 
-/** Loads the addon built in this checkout, or else the one of the platform's package. */
-function load(): { path: string; binding: typeof Binding } {
-  const require = createRequire(import.meta.url);
-  const platform = platformName();
-  const local = fileURLToPath(new URL(`../gru-native.${platform}.node`, import.meta.url));
-  const packageName = `gru-native-${platform}`;
-  for (const place of [local, packageName]) {
-    let path: string;
-    try {
-      path = require.resolve(place);
-    } catch {
-      continue; // not there
-    }
-    try {
-      return { path, binding: require(path) as typeof Binding };
-    } catch (cause) {
-      throw new GruError(
-        'GRU_ADDON',
-        `expected ${path} to load, received: ${cause instanceof Error ? cause.message : String(cause)}`,
-        'The addon is there but this system cannot load it. Install gru-native again on this machine, or build ' +
-          'the addon from the source with npm run build:rs.',
-        { cause },
-      );
-    }
+/** The file that a module's name leads to, or nothing. */
+function find(name: string): string | undefined {
+  try {
+    return require.resolve(name);
+  } catch {
+    return undefined;
   }
-  throw new GruError(
-    'GRU_ADDON',
-    `expected the native addon for ${platform}, received none: looked for ${local} and the package ${packageName}`,
-    'Install again with npm install gru-native --include=optional; in a checkout of the source run npm run build:rs.',
-  );
+}
+
+/** Finds the addon and loads it. */
+function load(): { path: string; binding: typeof Binding } {
+  const name = platformName(platform);
+  const local = join(dirname(here), '..', `gru-native.${name}.node`);
+  if (existsSync(local)) return { path: local, binding: open(local, () => require(local)) };
+  const path = find(`gru-native-${name}`);
+  const loadPackage = PACKAGES[name];
+  if (path !== undefined && loadPackage !== undefined) {
+    if (platform.glibcVersion !== undefined && isOlder(platform.glibcVersion, OLDEST_GLIBC)) {
+      throw failure({ kind: 'glibc', path, needed: OLDEST_GLIBC });
+    }
+    return { path, binding: open(path, loadPackage) };
+  }
+  // The file of a package may be gone, and its package.json still there.
+  const found = SUPPORTED_PLATFORMS.filter((other) => find(`gru-native-${other}/package.json`) !== undefined);
+  if (found.includes(name)) {
+    const gone = join(dirname(find(`gru-native-${name}/package.json`) as string), `gru-native.${name}.node`);
+    throw failure({ kind: 'damaged', path: gone, received: 'no file' });
+  }
+  throw failure({ kind: 'missing', local, found });
+}
+
+/** Loads the addon at `path` by `loadIt`, after a look at what would end the process. */
+function open(path: string, loadIt: () => unknown): typeof Binding {
+  let fault: FileFault | undefined;
+  let binding: Partial<typeof Binding> | undefined;
+  try {
+    fault = platform.os === 'linux' ? fileFault(path, platform.cpu) : undefined;
+    if (fault === undefined) binding = loadIt() as typeof Binding;
+  } catch (cause) {
+    throw failure(refusal(path, cause as NodeJS.ErrnoException), cause);
+  }
+  if (fault !== undefined) throw failure({ ...fault, path });
+  const [expected, received = 'none'] = [packageVersion(), binding?.version?.()];
+  if (expected !== received) {
+    throw failure({ kind: 'version', path, received });
+  }
+  return binding as typeof Binding;
+}
+
+/** What Node refused, and why. */
+function refusal(path: string, { code, message }: NodeJS.ErrnoException): AddonFault {
+  if (code !== 'ERR_DLOPEN_DISABLED') {
+    return { kind: 'refused', path, words: message.replaceAll(/\s+/g, ' ').trim() };
+  }
+  const told = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  const { permission } = process as { permission?: unknown };
+  const by = permission === undefined || told.includes('--no-addons') ? '--no-addons' : 'permissions';
+  return { kind: 'disabled', path, by };
+}
+
+/** Whether a version such as `2.17` comes before another. */
+function isOlder(version: string, other: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [otherMajor = 0, otherMinor = 0] = other.split('.').map(Number);
+  return major < otherMajor || (major === otherMajor && minor < otherMinor);
 }
 
 const { path, binding } = load();
-if (binding.version() !== packageVersion()) {
-  throw new GruError(
-    'GRU_ADDON',
-    `expected version ${packageVersion()} of the native addon, received ${binding.version()} in ${path}`,
-    'Install gru-native again; in a checkout of the source run npm run build:rs.',
-  );
-}
 
 /** The addon. */
 export const native: typeof Binding = binding;
 /** Where it was loaded from. */
 export const addonPath: string = path;
 
+/** A network and a thread of its own, for a training loop of one's own. */
 export const Network: typeof Binding.Network = native.Network;
 export type Network = Binding.Network;
+/** Stops a command of a network. */
 export const CancelFlag: typeof Binding.CancelFlag = native.CancelFlag;
 export type CancelFlag = Binding.CancelFlag;
+/** A file held by this process. */
 export const FileLock: typeof Binding.FileLock = native.FileLock;
 export type FileLock = Binding.FileLock;
+/** Texts that a network is writing. */
 export const Generation: typeof Binding.Generation = native.Generation;
 export type Generation = Binding.Generation;

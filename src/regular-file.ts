@@ -12,10 +12,14 @@ export async function readRegularFile(
   goOn: (head: Buffer, size: bigint) => boolean = () => true,
 ): Promise<Buffer> {
   if (!(await stat(path)).isFile()) throw new Error('what is no regular file'); // opening a pipe would wait
-  await using file = await open(path);
-  const { size } = await file.stat({ bigint: true });
-  const head = Buffer.alloc(8);
-  const { bytesRead } = await file.read(head, 0, 8, 0);
-  if (!goOn(head.subarray(0, bytesRead), size)) return head.subarray(0, bytesRead);
-  return await file.readFile();
+  const file = await open(path);
+  try {
+    const { size } = await file.stat({ bigint: true });
+    const head = Buffer.alloc(8);
+    const { bytesRead } = await file.read(head, 0, 8, 0);
+    if (!goOn(head.subarray(0, bytesRead), size)) return head.subarray(0, bytesRead);
+    return await file.readFile();
+  } finally {
+    await file.close(); // and not by \`await using\`, which the file handles of Yarn's Plug'n'Play do not know
+  }
 }

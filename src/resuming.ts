@@ -5,7 +5,16 @@ import { CONFIG_KEYS, type TrainingConfig } from './config.js';
 import type { Corpus } from './corpus.js';
 import { GruError } from './errors.js';
 
-/** Options that a resumed run may be given anew: they change no number of what comes. */
+/**
+ * Options that a resumed run may be given anew: they change no number of what comes.
+ *
+ * @example
+ * ```ts
+ * import { RESUMABLE } from 'gru-native';
+ *
+ * console.log(RESUMABLE.includes('epochs'), RESUMABLE.includes('hiddenSize')); // true false
+ * ```
+ */
 export const RESUMABLE: readonly (keyof TrainingConfig)[] = [
   'epochs',
   'reportEvery',

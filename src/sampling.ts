@@ -5,7 +5,23 @@
 
 import { GruError } from './errors.js';
 
-/** How the next character is chosen. */
+/**
+ * How the next character is chosen.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type SamplingOptions, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const careful: SamplingOptions = { temperature: 0.5, topP: 0.9, repetitionPenalty: 1.1 };
+ * console.log(await model.generate(corpus.text.slice(0, 2), { ...careful, length: 20 }));
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface SamplingOptions {
   /** 0 takes the likeliest character (greedy, the default, as in the book chapter); 1 samples as learnt. */
   temperature?: number;

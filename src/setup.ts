@@ -33,10 +33,49 @@ import { checkResumed, differs } from './resuming.js';
 import { Trainer } from './trainer.js';
 import { Vocabulary } from './vocabulary.js';
 
-/** What a run had read, and how much of it. */
+/**
+ * What a run had read, and how much of it: what the `corpus` of {@link TrainOptions} is told when it is a function.
+ * `sources` are what was read, as it was named, `reading` is how ({@link Reading}), `maxChars` the characters used at most.
+ * A run that does not resume has none: the function is then told undefined.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type SavedSource, train } from 'gru-native';
+ *
+ * const maxChars = 2000;
+ * const corpus = await loadCorpus('songs', { maxChars });
+ * const run = train({ corpus, maxChars, epochs: 1, hiddenSize: 8, out: 'gru-model', overwrite: true });
+ * for await (const event of run) if (event.type === 'checkpoint') console.log(event.epoch); // 1
+ * run.dispose();
+ *
+ * const reload = (saved: SavedSource | undefined) =>
+ *   loadCorpus(saved?.sources ?? 'songs', { maxChars: saved?.maxChars, ...saved?.reading });
+ * const more = train({ corpus: reload, epochs: 2, out: 'gru-model', resume: true });
+ * for await (const event of more) if (event.type === 'end') console.log(event.epochs); // 2
+ * more.dispose();
+ * ```
+ */
 export type SavedSource = Pick<TrainerRecord, 'sources' | 'reading'> & Pick<TrainingConfig, 'maxChars'>;
 
-/** What to train on, how, and where to keep it. Options left out have the book chapter's values. */
+/**
+ * What to train on, how, and where to keep it. Options left out have the values of {@link DEFAULT_CONFIG}.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, type TrainOptions, train } from 'gru-native';
+ *
+ * const options: TrainOptions = {
+ *   corpus: await loadCorpus('songs', { maxChars: 2000 }),
+ *   epochs: 1,
+ *   hiddenSize: 8,
+ *   out: 'gru-model',
+ *   overwrite: true,
+ * };
+ * const run = train(options);
+ * for await (const event of run) if (event.type === 'checkpoint') console.log(event.path); // gru-model
+ * run.dispose();
+ * ```
+ */
 export interface TrainOptions extends Partial<TrainingConfig> {
   /** The text; or what loads it, which is told what the run to go on with had read. */
   corpus: Corpus | ((saved: SavedSource | undefined) => Promise<Corpus>);
@@ -44,7 +83,7 @@ export interface TrainOptions extends Partial<TrainingConfig> {
   out?: string;
   /** Replace a model that is already in `out`. */
   overwrite?: boolean;
-  /** Go on from the checkpoint in `out`; of the options only RESUMABLE may change. */
+  /** Go on from the checkpoint in `out`; of the options only those in {@link RESUMABLE} may change. */
   resume?: boolean;
   /** A model file whose parameters and vocabulary the run begins with. */
   initFrom?: string;

@@ -4,13 +4,32 @@
  */
 
 import type { CheckpointWriter } from './checkpoint.js';
-import { GruError, toGruError } from './errors.js';
+import { GruError, throwGruError, toGruError } from './errors.js';
 import type { CheckpointEvent, RollbackEvent, TrainEvent } from './events.js';
 import { LanguageModel } from './model.js';
 import { isCheckpointDue, type Snapshot } from './position.js';
 import { metadataOf, prepareRun, type RunParts, type TrainOptions } from './setup.js';
 
-/** A run: iterate it once for its events, then ask it for the model. */
+/**
+ * A run, as {@link train} makes it: iterate it once for its events, then ask it for the model.
+ *
+ * @example
+ * ```ts
+ * import { GruError, loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * await using run = train({ corpus, epochs: 2, hiddenSize: 8 }); // disposed of at the end of the block
+ * try {
+ *   for await (const event of run) if (event.type === 'epoch') console.log(event.perplexity);
+ * } catch (error) {
+ *   if (!(error instanceof GruError) || error.code !== 'GRU_DIVERGED') throw error;
+ *   console.log(error.hint);
+ * }
+ * const model = await run.model();
+ * console.log(await model.generate(corpus.text.slice(0, 2), { length: 20 }));
+ * model.dispose();
+ * ```
+ */
 export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
   /** Given up once the run is put together, so that the corpus's text can be freed. */
   #options: TrainOptions | undefined;
@@ -23,6 +42,7 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
   /** The checkpoint that is there, of this process or of the run that it goes on with. */
   #checkpoint: CheckpointEvent | undefined;
 
+  /** The same as {@link train}. */
   constructor(options: TrainOptions) {
     this.#options = options;
   }
@@ -149,7 +169,7 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
       );
     }
     const { network, content, config } = this.#parts;
-    const parameters = await network.parameters();
+    const parameters = await network.parameters().catch(throwGruError);
     const model = { ...content, parameters, state: undefined, metadata: metadataOf(this.#parts) };
     return LanguageModel.fromContent(model, { device: config.device });
   }
@@ -161,18 +181,27 @@ export class TrainingRun implements AsyncIterable<TrainEvent>, AsyncDisposable {
     this.#parts?.writer?.close();
   }
 
+  /** Disposes of the run, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
 }
 
 /**
- * Trains a model.
+ * Trains a model: nothing happens before the run is iterated. What is wrong with the options, the corpus, the device or
+ * the output directory is thrown by the first step of the iteration.
  *
  * @example
- * for await (const event of train({ corpus, epochs: 20 })) {
+ * ```ts
+ * import { loadCorpus, train } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 2, hiddenSize: 8 });
+ * for await (const event of run) {
  *   if (event.type === 'epoch') console.log(event.epoch, event.perplexity);
  * }
+ * run.dispose();
+ * ```
  */
 export function train(options: TrainOptions): TrainingRun {
   return new TrainingRun(options);

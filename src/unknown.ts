@@ -14,12 +14,47 @@ const POLICIES = ['error', 'skip', 'nearest'] as const;
  * - `nearest`: the nearest character that the model knows is read instead: of the other width (`Ａ`, `A`), then
  *   another form of a Chinese character (學, 学), then of the other case (`A`, `a`). Where there is none, the error
  *   names the character.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, train, type UnknownPolicy } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const unknown: UnknownPolicy = 'skip';
+ * console.log(await model.generate(`${corpus.text.slice(0, 2)}😀`, { length: 10, unknown }));
+ * model.dispose();
+ * run.dispose();
+ * ```
  */
 export type UnknownPolicy = (typeof POLICIES)[number];
 
-/** A character that the model does not know, and what was read instead. */
+/**
+ * A character that the model does not know, and what was read instead.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, train, type UnknownCharacter } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const line = ({ character, position }: UnknownCharacter) => `${character} at position ${position}`;
+ * await model.evaluate('我😀们', {
+ *   unknown: 'skip',
+ *   onUnknown: ({ unknown }) => console.log(unknown.map(line)), // [ '😀 at position 2' ]
+ * });
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface UnknownCharacter {
+  /** The character. */
   character: string;
+  /** Its code point. */
   codePoint: number;
   /** How often it occurs in the text. */
   count: number;
@@ -29,7 +64,23 @@ export interface UnknownCharacter {
   replacement: string | null;
 }
 
-/** What was done about the unknown characters of a text. */
+/**
+ * What was done about the unknown characters of a text.
+ *
+ * @example
+ * ```ts
+ * import { loadCorpus, train, type UnknownReport } from 'gru-native';
+ *
+ * const corpus = await loadCorpus('songs', { maxChars: 2000 });
+ * const run = train({ corpus, epochs: 1, hiddenSize: 8 });
+ * for await (const event of run) if (event.type === 'end') console.log(event.perplexity);
+ * const model = await run.model();
+ * const onUnknown = ({ skipped, characters }: UnknownReport) => console.log(`${skipped} of ${characters} left out`);
+ * await model.evaluate(`${corpus.text}😀`, { unknown: 'skip', onUnknown });
+ * model.dispose();
+ * run.dispose();
+ * ```
+ */
 export interface UnknownReport {
   /** Each of them once, in order of first appearance. */
   unknown: readonly UnknownCharacter[];

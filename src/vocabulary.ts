@@ -10,7 +10,18 @@ const BLOCK = 1 << 14;
 /** Code points of Unicode. */
 const CODE_POINTS = 0x110000;
 
-/** The two-way table of characters and ids. */
+/**
+ * The two-way table of characters (code points) and their ids, saved with every model.
+ *
+ * @example
+ * ```ts
+ * import { Vocabulary } from 'gru-native';
+ *
+ * const vocabulary = Vocabulary.fromText('风吹过山');
+ * const ids = vocabulary.encode('山风', 'the text'); // Uint32Array [3, 0]
+ * console.log(vocabulary.size, vocabulary.decode(ids)); // 4 山风
+ * ```
+ */
 export class Vocabulary {
   /** Characters in id order. */
   readonly characters: readonly string[];
@@ -138,7 +149,7 @@ export class Vocabulary {
     return ids.subarray(0, length);
   }
 
-  /** The text of some ids. */
+  /** The text of some ids; an id that no character has adds nothing. */
   decode(ids: Iterable<number>): string {
     let text = '';
     for (const id of ids) text += this.characters[id] ?? '';

@@ -21,7 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const program = await buildProgram(words);
     await program.parseAsync(argv, { from: 'user' });
-    return 0;
+    return Number(process.exitCode ?? 0); // doctor tells of a failure itself
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     const error = explain(thrown);

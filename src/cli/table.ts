@@ -2,10 +2,28 @@
 
 import { visible } from '../display.js';
 
-/** `name  value` lines; names are ASCII. */
-export function table(rows: readonly (readonly [string, string])[]): string {
+/** `name  value` lines; names are ASCII. Values that would pass `columns` go on below, broken at blanks. */
+export function table(
+  rows: readonly (readonly [string, string])[],
+  columns: number = Number.POSITIVE_INFINITY,
+): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${visible(value)}\n`).join('');
+  const lines = rows.flatMap(([name, value]) =>
+    wrap(visible(value), columns - width - 2).map((line, index) => [index === 0 ? name : '', line] as const),
+  );
+  return lines.map(([name, line]) => `${name.padEnd(width)}  ${line}\n`).join('');
+}
+
+/** A text in lines of at most `width` characters, but for words that are longer. */
+function wrap(text: string, width: number): string[] {
+  if (text.length <= width) return [text];
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && line.length <= width) lines[lines.length - 1] = line;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** A number of bytes in the largest unit that it fills, such as `79.6 GiB`. */

@@ -38,6 +38,17 @@ impl Choice {
 }
 
 /// The GPU that a network runs on.
+///
+/// @example
+/// ```ts
+/// import { type GpuFacts, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4, device: 'cpu' });
+/// await network.ready();
+/// const gpu: GpuFacts | null = network.gpu;
+/// console.log(gpu === null ? `no GPU, ${network.cpuPath} instead` : gpu.name);
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 #[derive(Clone, Debug)]
 pub struct GpuFacts {

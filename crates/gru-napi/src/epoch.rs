@@ -16,6 +16,29 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Stops a command between two updates, or between two characters that it writes. It cannot be set back: a command that
 /// is given one that is set does nothing.
+///
+/// @example
+/// ```ts
+/// import { CancelFlag, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const updates = 10_000;
+/// const plan = {
+///   starts: new Int32Array(2 * updates),
+///   numSteps: 4,
+///   learningRate: new Float32Array(updates).fill(0.1),
+///   maxGradNorm: 5,
+///   carryState: false,
+/// };
+/// const cancel = new CancelFlag();
+/// const running = network.trainEpoch(plan, cancel);
+/// cancel.cancel();
+/// const result = await running;
+/// console.log(result.stopped, cancel.cancelled); // cancelled true
+/// network.dispose();
+/// ```
 #[napi]
 #[derive(Default)]
 pub struct CancelFlag {
@@ -50,6 +73,27 @@ impl CancelFlag {
 }
 
 /// How far a running command is, counted from the update it began at.
+///
+/// @example
+/// ```ts
+/// import { type EpochProgress, Network, perplexity } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const plan = {
+///   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+///   numSteps: 4,
+///   learningRate: Float32Array.of(0.2, 0.2),
+///   maxGradNorm: 5,
+///   carryState: true,
+/// };
+/// const show = ({ updates, lossSum, tokens }: EpochProgress): void => {
+///   console.log(`${updates} updates, perplexity ${perplexity(lossSum, tokens)}`);
+/// };
+/// await network.trainEpoch(plan, null, show);
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 #[derive(Clone, Copy, Default)]
 pub struct EpochProgress {
@@ -62,6 +106,26 @@ pub struct EpochProgress {
 }
 
 /// What a run of updates gave.
+///
+/// @example
+/// ```ts
+/// import { type EpochResult, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const plan = {
+///   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+///   numSteps: 4,
+///   learningRate: Float32Array.of(0.2, 0.2),
+///   maxGradNorm: 5,
+///   carryState: true,
+/// };
+/// const result: EpochResult = await network.trainEpoch(plan);
+/// if (result.stopped === 'non-finite') throw new Error(`diverged after ${result.updates} updates`);
+/// console.log(Math.max(...result.gradientNorm));
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 pub struct EpochResult {
     /// Updates done, counted from the plan's `firstUpdate`; in training, all of them applied.

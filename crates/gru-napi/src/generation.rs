@@ -15,6 +15,21 @@ pub const MAX_PIECE: u64 = 1 << 16;
 
 /// What texts begin with and how their characters are chosen: repetition penalty, temperature, top-k and top-p, in this
 /// order, ties to the lowest id.
+///
+/// @example
+/// ```ts
+/// import { Generation, type GenerationOptions } from 'gru-native';
+///
+/// const options: GenerationOptions = {
+///   prefixes: [Uint32Array.of(0, 1), Uint32Array.of(2)],
+///   seeds: [1, 2],
+///   temperature: 0.8,
+///   topK: 40,
+///   topP: 1,
+///   repetitionPenalty: 1,
+/// };
+/// console.log(new Generation(options).texts); // 2
+/// ```
 #[napi(object, object_from_js = false, object_to_js = false)]
 pub struct GenerationOptions {
     /// Ids of what each text begins with, at least one; 1 to 1024 texts. Copied in the call.
@@ -82,6 +97,26 @@ impl GenerationOptions {
 
 /// One or several texts that are being written side by side, and all that writing goes on from: hidden states, random
 /// numbers, last characters. `Network.generate` writes the next piece of all of them.
+///
+/// @example
+/// ```ts
+/// import { Generation, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// const generation = new Generation({
+///   prefixes: [Uint32Array.of(0, 1), Uint32Array.of(2)],
+///   seeds: [1, 2],
+///   temperature: 1,
+///   topK: 0,
+///   topP: 1,
+///   repetitionPenalty: 1,
+/// });
+/// const first = await network.generate(generation, 4);
+/// const next = await network.generate(generation, 4); // goes on where the first ended
+/// console.log(first.ids.length, next.ids.length); // 8 8
+/// network.dispose();
+/// ```
 #[napi]
 pub struct Generation {
     texts: Arc<Mutex<Texts>>,
@@ -113,6 +148,21 @@ impl Generation {
 }
 
 /// A piece of some texts.
+///
+/// @example
+/// ```ts
+/// import { Generation, type GenerationPiece, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// const greedy = { temperature: 0, topK: 0, topP: 1, repetitionPenalty: 1 };
+/// const prefixes = [Uint32Array.of(0), Uint32Array.of(2)];
+/// const generation = new Generation({ ...greedy, prefixes, seeds: [0, 0] });
+/// const { ids, characters }: GenerationPiece = await network.generate(generation, 4);
+/// const second = Array.from({ length: characters }, (_, row) => ids[row * generation.texts + 1]);
+/// console.log(second.length); // 4
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 pub struct GenerationPiece {
     /// The ids written, `[characters, texts]` row-major: the first of every text, then the second of every text.

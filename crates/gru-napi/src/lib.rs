@@ -15,12 +15,14 @@
 //! | `FileLock` | [`lock`] |
 //! | `cudaReport`, `CudaReport`, `CudaStage`, `CudaDevice`, `GpuFacts` | [`device`] |
 //! | `cpuFeatures`, `cpuPath`, `availableThreads`, `version` | [`machine`] |
+//! | `buildInfo`, `BuildInfo`, `CarriedPtx` | [`build_info`] |
 //!
 //! and what stays inside: [`worker`], the thread of a network, and [`panics`], both of which know nothing of
 //! Node; [`promise`], which joins the two worlds; [`lifetime`], which ends the threads with their environment;
 //! [`argument`] and [`error`].
 
 pub mod argument;
+pub mod build_info;
 pub mod device;
 pub mod epoch;
 pub mod error;

@@ -33,6 +33,27 @@ type ProgressArgument<'a> = Option<Either<Function<'a, EpochProgress, ()>, Argum
 /// is `GRU_USAGE` for a wrong argument, `GRU_DISPOSED` after `dispose`, `GRU_OUT_OF_MEMORY`, `GRU_DEVICE` where
 /// no GPU can be used, `GRU_DEVICE_FAULT` where one failed while it computed, or `GRU_INTERNAL` for a bug, after
 /// which the network refuses further commands. A network that waits for nothing does not keep the process alive.
+///
+/// @example
+/// ```ts
+/// import { Network, perplexity } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const plan = {
+///   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+///   numSteps: 4,
+///   learningRate: Float32Array.of(0.2, 0.2),
+///   maxGradNorm: 5,
+///   carryState: true,
+/// };
+/// const { lossSum, tokens } = await network.trainEpoch(plan);
+/// console.log(lossSum.length, perplexity(lossSum[0] ?? 0, tokens).toFixed(1)); // 2 3.0
+/// const { logits } = await network.forward(Uint32Array.of(0, 1)); // [2, vocabSize]
+/// console.log(logits.length); // 6
+/// network.dispose();
+/// ```
 #[napi(custom_finalize)]
 pub struct Network {
     sizes: Sizes,

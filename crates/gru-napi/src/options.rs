@@ -12,6 +12,16 @@ use napi::sys;
 use napi_derive::napi;
 
 /// What a network is made with.
+///
+/// @example
+/// ```ts
+/// import { Network, type NetworkOptions } from 'gru-native';
+///
+/// const options: NetworkOptions = { vocabSize: 65, hiddenSize: 8, batchSize: 2, numSteps: 4, threads: 1 };
+/// const network = new Network(options);
+/// console.log(network.parameterCount, network.device); // 2361 cpu
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false, object_to_js = false)]
 pub struct NetworkOptions {
     /// Number of distinct characters.

@@ -9,6 +9,25 @@ use napi_derive::napi;
 
 /// A run of updates over the loaded corpus. Update i predicts, for lane l, the character after each of the
 /// `numSteps` ids from offset `starts[i * batchSize + l]` on.
+///
+/// @example
+/// ```ts
+/// import { type EpochPlan, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const plan: EpochPlan = {
+///   starts: Int32Array.of(0, 20, 4, 24), // lanes begin at 0 and 20; the second update goes on 4 later
+///   numSteps: 4,
+///   learningRate: Float32Array.of(0.2, 0.1),
+///   maxGradNorm: 5,
+///   carryState: true,
+/// };
+/// console.log((await network.trainEpoch(plan)).updates); // 2
+/// console.log((await network.trainEpoch({ ...plan, firstUpdate: 1 })).updates); // 1
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false, object_to_js = false)]
 pub struct EpochPlan {
     /// Offsets into the corpus, `[updates, batchSize]` row-major, each at least 0 and at most the corpus's

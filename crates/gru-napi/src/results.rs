@@ -5,6 +5,18 @@ use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
 /// A tensor's place in the flat array of parameters.
+///
+/// @example
+/// ```ts
+/// import { Network, type ParameterTensor } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// const flat = await network.parameters();
+/// const of = ({ rows, columns, offset }: ParameterTensor) => flat.subarray(offset, offset + rows * columns);
+/// for (const tensor of network.parameterTensors) console.log(tensor.name, of(tensor).length);
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 pub struct ParameterTensor {
     /// `W_x`, `W_h`, `b`, `b_q`, `W_y` or `b_y`; gate columns in the order r, z, n.
@@ -33,6 +45,18 @@ impl ParameterTensor {
 }
 
 /// What a forward run gave.
+///
+/// @example
+/// ```ts
+/// import { type ForwardResult, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// const read: ForwardResult = await network.forward(Uint32Array.of(0, 1, 2));
+/// const next: ForwardResult = await network.forward(Uint32Array.of(0), read.state); // reads on
+/// console.log(read.logits.length, next.logits.length); // 9 3
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 pub struct ForwardResult {
     /// Logits of every step, `[ids.length, vocabSize]` row-major.
@@ -48,6 +72,25 @@ impl From<Forward> for ForwardResult {
 }
 
 /// Loss and gradient of one update.
+///
+/// @example
+/// ```ts
+/// import { type GradientResult, Network } from 'gru-native';
+///
+/// const network = new Network({ vocabSize: 3, hiddenSize: 8, batchSize: 2, numSteps: 4 });
+/// await network.initialize(0, 0.01);
+/// await network.loadCorpus(Uint32Array.from({ length: 40 }, (_, at) => at % 3));
+/// const plan = {
+///   starts: Int32Array.of(0, 20, 4, 24), // two updates of two lanes
+///   numSteps: 4,
+///   learningRate: Float32Array.of(0.2, 0.2),
+///   maxGradNorm: 5,
+///   carryState: true,
+/// };
+/// const { gradient, gradientNorm }: GradientResult = await network.gradient(plan);
+/// console.log(gradient.length === network.parameterCount, gradientNorm);
+/// network.dispose();
+/// ```
 #[napi(object, object_from_js = false)]
 pub struct GradientResult {
     /// Cross-entropy summed over the update's predictions, in nats.
