@@ -3,7 +3,7 @@
 const MAGIC = 0xfeedfacf;
 const CPUS = { 16777223: 'x64', 16777228: 'arm64' };
 const TYPES = { 6: 'dynamic library', 8: 'bundle' };
-const [SYMTAB, LOAD_DYLIB, CODE_SIGNATURE, BUILD_VERSION] = [0x2, 0xc, 0x1d, 0x32];
+const [SYMTAB, LOAD_DYLIB, CODE_SIGNATURE] = [0x2, 0xc, 0x1d];
 /** Bytes of a symbol in the table, and the library number of one that any loaded image may bring. */
 const [SYMBOL_BYTES, ANY_IMAGE] = [16, 0xfe];
 
@@ -27,7 +27,7 @@ function undefinedSymbols(bytes, command, libraries) {
 }
 
 /**
- * Architecture, kind, the oldest macOS, whether it is signed, the libraries it loads, the symbols it leaves open.
+ * Architecture, kind, whether it is signed, the libraries it loads, the symbols it leaves open.
  * Throws where the bytes are no such binary.
  */
 export function readMachO(bytes) {
@@ -48,7 +48,6 @@ export function readMachO(bytes) {
     const kind = bytes.readUInt32LE(command) & 0x7fffffff;
     if (kind === LOAD_DYLIB) facts.libraries.push(textAt(bytes, command + bytes.readUInt32LE(command + 8)));
     if (kind === CODE_SIGNATURE) facts.signed = true;
-    if (kind === BUILD_VERSION) facts.oldest = `${bytes.readUInt16LE(command + 14)}.${bytes[command + 13]}`;
     if (kind === SYMTAB) symbols = command;
     command += bytes.readUInt32LE(command + 4);
   }

@@ -77,7 +77,7 @@ function inspect(platform, path) {
     return `needs glibc ${glibc}`;
   }
   if (!platform.startsWith('darwin')) return 'for musl';
-  const { cpu, type, oldest, signed, libraries, undefined: open } = readMachO(readFileSync(path));
+  const { cpu, type, signed, libraries, undefined: open } = readMachO(readFileSync(path));
   const wrong = open.filter(({ library }) => !library?.startsWith('/usr/lib/'));
   if (`darwin-${cpu}` !== platform || wrong.length > 0 || (cpu === 'arm64' && !signed)) {
     const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, open symbols ${wrong.map(({ name }) => name).join(' ')}`;
@@ -85,7 +85,7 @@ function inspect(platform, path) {
       `expected a signed binary for ${platform} that needs only the system's libraries, received ${received}`,
     );
   }
-  return `${type} for macOS ${oldest}, loads ${libraries.join(' ')}`;
+  return `${type}, loads ${libraries.join(' ')}`;
 }
 
 /** Builds the addon as it is released, or tries to: zig links for Linux and macOS. */
