@@ -35,13 +35,17 @@ const TRAINING = [
 ];
 
 /** Runs a command to its end; returns what it wrote to stdout. Where it fails, all that it wrote is shown. */
-function run(command, args, { cwd = ROOT, env = {} } = {}) {
+function run(
+  command,
+  args,
+  { cwd = ROOT, env = {}, name = `${command} ${args.slice(0, 4).join(' ')}` } = {},
+) {
   const options = { cwd, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 2 ** 28 };
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, options);
   if (status === 0) return stdout;
   process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
   const received = error?.message ?? signal ?? `exit code ${status}`;
-  throw new Error(`expected ${command} ${args.slice(0, 4).join(' ')} to succeed, received ${received}`);
+  throw new Error(`expected ${name} to succeed, received ${received}`);
 }
 
 /** Has rustup install the standard libraries that are missing. */
@@ -78,14 +82,15 @@ function inspect(platform, path) {
   }
   if (!platform.startsWith('darwin')) return 'for musl';
   const { cpu, type, signed, libraries, undefined: open } = readMachO(readFileSync(path));
-  const wrong = open.filter(({ library }) => !library?.startsWith('/usr/lib/'));
+  const needed = [...libraries, ...open.map(({ library }) => library)];
+  const wrong = needed.filter((library) => !library?.startsWith('/usr/lib/'));
   if (`darwin-${cpu}` !== platform || wrong.length > 0 || (cpu === 'arm64' && !signed)) {
-    const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, open symbols ${wrong.map(({ name }) => name).join(' ')}`;
+    const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, needs ${wrong.join(' ')}`;
     throw new Error(
       `expected a signed binary for ${platform} that needs only the system's libraries, received ${received}`,
     );
   }
-  return `${type}, loads ${libraries.join(' ')}`;
+  return `${type}, needs only libraries of the system`;
 }
 
 /** Builds the addon as it is released, or tries to: zig links for Linux and macOS. */
@@ -137,7 +142,8 @@ export function packProject() {
  */
 export function train(platform, expected) {
   const command = nodeFor(platform);
-  const node = (...args) => run(command[0], [...command.slice(1), ...args], { cwd: PROJECT });
+  const name = `Node for ${platform}`;
+  const node = (...args) => run(command[0], [...command.slice(1), ...args], { cwd: PROJECT, name });
   const main = join('node_modules', 'gru-native', 'dist', 'cli', 'main.js');
   rmSync(join(PROJECT, platform), { recursive: true, force: true });
   const events = node(main, 'train', ...TRAINING, '--out', platform)
@@ -148,9 +154,9 @@ export function train(platform, expected) {
   const text = node(main, 'generate', platform, '--prefix', '分开', '--length', '20', '--device', 'cpu');
   const model = readFileSync(join(PROJECT, platform, 'model.safetensors'));
   const facts = { perplexity, text: text.trim(), model: createHash('sha256').update(model).digest('hex') };
-  for (const name of Object.keys(expected ?? {})) {
-    if (facts[name] !== expected[name]) {
-      throw new Error(`expected ${name} ${expected[name]}, as on the host, received ${facts[name]}`);
+  for (const [fact, value] of Object.entries(expected ?? {})) {
+    if (facts[fact] !== value) {
+      throw new Error(`expected ${fact} ${value}, as on the host, received ${facts[fact]}`);
     }
   }
   const version = node('--print', 'process.version').trim();
