@@ -85,7 +85,7 @@ function inspect(platform, path) {
   const needed = [...libraries, ...open.map(({ library }) => library)];
   const wrong = needed.filter((library) => !library?.startsWith('/usr/lib/'));
   if (`darwin-${cpu}` !== platform || wrong.length > 0 || (cpu === 'arm64' && !signed)) {
-    const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, needs ${wrong.join(' ')}`;
+    const received = `${cpu}, ${signed ? 'signed' : 'not signed'}, needs ${wrong.join(' ') || 'nothing else'}`;
     throw new Error(
       `expected a signed binary for ${platform} that needs only the system's libraries, received ${received}`,
     );
