@@ -2,7 +2,8 @@
  * npm run build:rs: compiles the addon, optimised, into the root of the project, and index.d.ts with it. Without
  * options for this machine, by its own linker. With `-- --target TRIPLE` (or GRU_NATIVE_TARGET=TRIPLE, which reaches
  * the builds inside other scripts) as it is released for that target, `host` being the target of this machine: on Linux
- * with zig and the glibc floor, so that it runs on older systems than this one.
+ * with zig and the glibc floor, so that it runs on older systems than this one. With `--output-dir FOLDER` both files
+ * go there.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -18,14 +19,18 @@ function forTarget(asked) {
   if (!known.includes(triple)) {
     throw new Error(`expected one of the targets ${known.join(', ')}, received ${triple}`);
   }
-  // macOS and Windows are built on machines of their own.
-  if (!triple.includes('-linux-')) return { options: ['--target', triple], env: {} };
+  // What is released for macOS and Windows is built on machines of their own; zig knows macOS' system library, so that
+  // Linux can at least try whether it links.
+  const withZig = triple.includes('-linux-') || (process.platform === 'linux' && triple.endsWith('-darwin'));
+  if (!withZig) return { options: ['--target', triple], env: {} };
   const spelled = triple.endsWith('-gnu') ? `${triple}.${GLIBC_FLOOR}` : triple;
   return { options: ['--cross-compile', '--target', spelled], env: zigEnvironment() };
 }
 
 try {
-  const { values } = parseArgs({ options: { target: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { target: { type: 'string' }, 'output-dir': { type: 'string', default: '.' } },
+  });
   const { options, env } = forTarget(values.target ?? process.env.GRU_NATIVE_TARGET);
   const args = [
     '--platform',
@@ -33,7 +38,7 @@ try {
     '--manifest-path',
     'crates/gru-napi/Cargo.toml',
     '--output-dir',
-    '.',
+    values['output-dir'],
   ];
   const result = spawnSync('npx', ['napi', 'build', ...args, '--no-js', '--dts', 'index.d.ts', ...options], {
     stdio: 'inherit',

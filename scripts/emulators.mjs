@@ -19,20 +19,15 @@ import {
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { unpackDebian } from './debian-packages.mjs';
 
 /** The root of the project. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join(ROOT, '.emulators');
 /** Where the packages lie, as if it were the root of a system. */
 const SYSTEM = join(FOLDER, 'system');
-/** Holds the names of what is unpacked; written last, so that an interrupted download counts as none. */
-const STAMP = join(FOLDER, 'packages.txt');
 
-const DEBIAN = {
-  release: 'bookworm',
-  archive: 'http://deb.debian.org/debian',
-  keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
-};
+const DEBIAN = 'bookworm';
 const PACKAGES = [
   'qemu-user-static',
   // A linker; the test binaries are linked statically, so that they need no libraries beside them.
@@ -131,47 +126,9 @@ export function run(command, args, { cwd = ROOT, input = '', env = {}, quiet = f
   return result.stdout;
 }
 
-/** apt-get and apt-cache with lists of their own, of one release of Debian whatever the system is. */
-function apt(command, ...args) {
-  const folder = join(FOLDER, 'apt');
-  const options = {
-    'Dir::Etc::SourceList': join(folder, 'sources.list'),
-    'Dir::Etc::SourceParts': '/dev/null',
-    'Dir::State::Lists': join(folder, 'lists'),
-    'Dir::Cache': join(folder, 'cache'),
-    'APT::Sandbox::User': 'root',
-  };
-  const settings = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  return run(command, ['-qq', ...settings, ...args], { cwd: folder });
-}
-
 /** Downloads and unpacks the packages, unless they are there. */
 export function getPackages() {
-  const names = `${[...PACKAGES, KERNEL].join('\n')}\n`;
-  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === names) return;
-  if (!existsSync(DEBIAN.keyring)) {
-    throw new Error(
-      `expected ${DEBIAN.keyring}, received none: this needs Debian or Ubuntu with the package ` +
-        'debian-archive-keyring',
-    );
-  }
-  console.log(`downloading packages of Debian ${DEBIAN.release}`);
-  rmSync(SYSTEM, { recursive: true, force: true });
-  const folder = join(FOLDER, 'apt');
-  for (const name of ['lists/partial', 'cache/archives/partial']) {
-    mkdirSync(join(folder, name), { recursive: true });
-  }
-  const source = `deb [arch=amd64 signed-by=${DEBIAN.keyring}] ${DEBIAN.archive} ${DEBIAN.release} main\n`;
-  writeFileSync(join(folder, 'sources.list'), source);
-  apt('apt-get', 'update');
-  const kernel = /Depends: (linux-image-\S+)/.exec(apt('apt-cache', 'depends', KERNEL))?.[1];
-  if (!kernel) throw new Error(`expected ${KERNEL} to depend on a kernel, received none`);
-  apt('apt-get', 'download', ...PACKAGES, kernel);
-  for (const file of readdirSync(folder).filter((file) => file.endsWith('.deb'))) {
-    run('dpkg-deb', ['-x', join(folder, file), SYSTEM]);
-  }
-  rmSync(folder, { recursive: true });
-  writeFileSync(STAMP, names);
+  unpackDebian(SYSTEM, DEBIAN, PACKAGES, [KERNEL]);
 }
 
 /** The programs for 64-bit Arm, and the environment that both need. */

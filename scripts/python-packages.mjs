@@ -13,10 +13,11 @@ function pip(...args) {
 }
 
 /**
- * Installs exactly `pins`, such as `['ziglang==0.17.1']`, without what they depend on. Does nothing if they are there
- * already. Throws with what to do where pip or the index cannot be had.
+ * Installs exactly `pins`, such as `['ziglang==0.17.1']`, without what they depend on, for this machine or for another
+ * `platform` as wheels name it. Does nothing if they are there already. Throws with what to do where pip or the index
+ * cannot be had.
  */
-export function installPins(folder, pins) {
+export function installPins(folder, pins, platform) {
   // Holds the pins of what is installed; written last, so that an interrupted install counts as none.
   const stamp = join(folder, 'pins.txt');
   const wanted = `${pins.join('\n')}\n`;
@@ -28,6 +29,7 @@ export function installPins(folder, pins) {
   }
   rmSync(folder, { recursive: true, force: true });
   const options = ['--quiet', '--no-deps', '--only-binary', ':all:', '--target', folder];
+  if (platform) options.push('--platform', platform);
   if (pip('install', ...options, ...pins).status !== 0) {
     throw new Error(
       `expected pip to install ${pins[0]}, received the error above: its packages are for Linux, and the package ` +

@@ -1,6 +1,6 @@
 /** The event log of a run, `events.ndjson` in its output directory: a subscriber of the event stream. */
 
-import { closeSync, fstatSync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsync, openSync, truncateSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ioError } from './atomic-file.js';
 import { toNdjson } from './events.js';
@@ -22,7 +22,8 @@ export class EventLog {
     try {
       this.#file = openSync(path, 'a');
       this.#bytes = Math.min(keepBytes, fstatSync(this.#file).size);
-      ftruncateSync(this.#file, this.#bytes);
+      // By its name: Windows does not cut a file through what was opened to append to it.
+      truncateSync(path, this.#bytes);
     } catch (cause) {
       throw ioError(path, cause);
     }

@@ -46,11 +46,7 @@ impl FileLock {
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
         let Some((file, path)) = self.held.take() else { return };
-        // While the lock is held, nobody else can hold a file of this name: so it is ours that is removed, unless
-        // someone put another in its place.
-        if same_file(&file, &path) {
-            let _ = std::fs::remove_file(&path);
-        }
+        give_back(file, &path);
     }
 }
 
@@ -75,7 +71,7 @@ fn take(path: &Path, note: &str) -> io::Result<Taken> {
         return Err(io::Error::new(ErrorKind::InvalidInput, format!("{} is a link", path.display())));
     }
     loop {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -85,6 +81,7 @@ fn take(path: &Path, note: &str) -> io::Result<Taken> {
                 return Ok(Taken::Busy(String::from_utf8_lossy(&note).into_owned()));
             }
             Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                drop(file);
                 let _ = std::fs::remove_file(path);
                 return Ok(Taken::Unguarded);
             }
@@ -119,8 +116,37 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Elsewhere an open file cannot be removed.
+/// What [`open`] has open elsewhere cannot be removed.
 #[cfg(not(unix))]
 fn same_file(_file: &File, _path: &Path) -> bool {
     true
+}
+
+/// Removes the file and ends the lock on it.
+#[cfg(unix)]
+fn give_back(file: File, path: &Path) {
+    // While the lock is held, nobody else can hold a file of this name: so it is ours that is removed, unless someone
+    // put another in its place.
+    if same_file(&file, path) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Ends the lock and removes the file, which stays where someone else has opened it since: it is theirs then.
+#[cfg(not(unix))]
+fn give_back(file: File, path: &Path) {
+    drop(file);
+    let _ = std::fs::remove_file(path);
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        // FILE_SHARE_READ and FILE_SHARE_WRITE, without FILE_SHARE_DELETE: nobody may remove the file while it is open.
+        options.share_mode(1 | 2);
+    }
+    options.open(path)
 }

@@ -333,7 +333,6 @@ mod model {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use std::sync::Barrier;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -402,6 +401,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn idle_workers_sleep() {
+        use std::sync::Barrier;
         let mut workers = Workers::new(4).unwrap();
         let (places, all) = (Mutex::new(vec![]), Barrier::new(4));
         workers.each(4, |_| {
