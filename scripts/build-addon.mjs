@@ -11,6 +11,9 @@ import { parseArgs } from 'node:util';
 import { GLIBC_FLOOR, hostTarget, ROOT, releaseTargets } from './release-targets.mjs';
 import { zigEnvironment } from './zig.mjs';
 
+/** Windows may lack Visual C++'s run-time library, so it is linked in. */
+const STATIC_CRT = { CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS: '-C target-feature=+crt-static' };
+
 /** The options of napi and the environment for a target; nothing special where none is asked for. */
 function forTarget(asked) {
   if (!asked) return { options: [], env: {} };
@@ -22,7 +25,7 @@ function forTarget(asked) {
   // What is released for macOS and Windows is built on machines of their own; zig knows macOS' system library, so that
   // Linux can at least try whether it links.
   const withZig = triple.includes('-linux-') || (process.platform === 'linux' && triple.endsWith('-darwin'));
-  if (!withZig) return { options: ['--target', triple], env: {} };
+  if (!withZig) return { options: ['--target', triple], env: triple.endsWith('-msvc') ? STATIC_CRT : {} };
   const spelled = triple.endsWith('-gnu') ? `${triple}.${GLIBC_FLOOR}` : triple;
   return { options: ['--cross-compile', '--target', spelled], env: zigEnvironment() };
 }
