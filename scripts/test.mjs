@@ -193,7 +193,10 @@ function installTests() {
   // The tools are a package of their own: about 900 MB, of which four Nodes are the most.
   const { code } = run('npm', ['ci', '--prefer-offline', ...quiet], { cwd: 'test/install' });
   if (code !== 0) return { name: 'install', code, problems: [], passed: 0, failed: 1, skipped: 0 };
-  return vitestTests('install', ['--config', 'vitest.install.config.ts']);
+  const tests = vitestTests('install', ['--config', 'vitest.install.config.ts']);
+  // Their types need the tools, which npm run check does not have.
+  if (run('npx', ['tsc', '-p', 'test/install']).code !== 0) tests.problems.push('types of the install tests');
+  return tests;
 }
 
 /** What runs when nothing is said. */
