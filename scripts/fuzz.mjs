@@ -57,7 +57,7 @@ function campaign(share, [program, ...args]) {
 const targets = [
   // Not optimised for release: with the checks of debugging, overflow among them.
   ...campaign(SHARES.modelFile, [
-    ...['cargo', 'test', '--locked', '-p', 'gru-core', '--test', 'hostile_files', '--'],
+    ...['cargo', 'test', '--locked', '--workspace', '--test', 'hostile_files', '--'],
     ...['--ignored', '--exact', 'campaign'],
   ]),
   ...campaign(SHARES.eachOther, ['npx', 'vitest', 'run', 'test/fuzz', '--no-file-parallelism']),
