@@ -7,8 +7,8 @@ export default defineConfig({
     exclude: ['test/install/**', '**/node_modules/**'],
     // The addon runs in processes of their own: a crash of one file is seen and spoils no other.
     pool: 'forks',
-    // Three at least: most tests wait for a process that they started.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    // Two at least: most tests wait for a process that they started.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     // The tests take their machine for one without a GPU, whether it has one or not; test/cuda.test.ts brings
     // a driver of its own.

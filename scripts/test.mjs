@@ -11,6 +11,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { loadavg, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CHAPTER, casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } from './conformance.mjs';
+import { buildFakeDriver } from './fake-driver.mjs';
 import { ASAN, ASAN_FILES, ASAN_TIMEOUT, racesIn, sanitizedCopy, TSAN } from './sanitizers.mjs';
 
 const long = process.argv.includes('--long');
@@ -76,16 +77,7 @@ function cargoTests() {
  * so that they are known to work before they are run on a GPU.
  */
 function driverTests() {
-  const messages = run(
-    'cargo',
-    ['build', '--locked', '-p', 'gru-cuda-fake-driver', '--lib', '--message-format=json'],
-    {
-      capture: true,
-    },
-  );
-  const library = /"([^"]+libfake_cuda\.so)"/.exec(messages.stdout)?.[1];
-  if (library === undefined)
-    throw new Error('expected cargo to build libfake_cuda.so, received no such file');
+  const library = buildFakeDriver();
   const folder = mkdtempSync(join(tmpdir(), 'gru-native-driver-'));
   for (const name of ['libcuda.so', 'libcuda.so.1']) copyFileSync(library, join(folder, name));
   const path = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);

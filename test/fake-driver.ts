@@ -3,7 +3,7 @@
  * emulator and fails in whatever way it is told.
  */
 
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,20 +25,9 @@ export function installDriver(name: string, bytes: Uint8Array): void {
 
 /** Builds the fake driver before the tests of a file and installs it as `fake`; `more` may install others. */
 export function useFakeDriver(more: (fake: Buffer) => void = () => {}): void {
-  beforeAll(() => {
-    const args = ['build', '--locked', '--package', 'gru-cuda-fake-driver', '--lib', '--message-format=json'];
-    const messages = execFileSync('cargo', args, {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      maxBuffer: 2 ** 26,
-    });
-    const built = messages
-      .split('\n')
-      .filter((line) => line.includes('"compiler-artifact"'))
-      .flatMap((line) => (JSON.parse(line) as { filenames: string[] }).filenames)
-      .find((file) => file.endsWith('libfake_cuda.so'));
-    if (built === undefined) throw new Error('cargo built no libfake_cuda.so');
-    const fake = readFileSync(built);
+  beforeAll(async () => {
+    const { buildFakeDriver } = await import(new URL('../scripts/fake-driver.mjs', import.meta.url).href);
+    const fake = readFileSync(buildFakeDriver());
     installDriver('fake', fake);
     more(fake);
   }, 600_000);
