@@ -3,27 +3,14 @@
  * installed. For Debian and Ubuntu on x86-64.
  */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { outputOf } from './command.mjs';
 
 const ARCHIVE = 'http://deb.debian.org/debian';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 /** Beside those of x86-64, such as `musl:arm64`. */
 const OTHER_ARCHITECTURE = 'arm64';
-
-/** Runs a command to its end; its messages pass through. Returns what it wrote to stdout. */
-function run(command, args, cwd) {
-  const { status, stdout, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (status === 0) return stdout;
-  throw new Error(
-    `expected ${command} ${args.at(-1)} to succeed, received ${error?.message ?? `status ${status}`}`,
-  );
-}
 
 /** apt-get and apt-cache with lists of their own in `folder`. */
 function apt(folder, command, ...args) {
@@ -37,7 +24,7 @@ function apt(folder, command, ...args) {
     'APT::Architectures::': OTHER_ARCHITECTURE,
   };
   const settings = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  return run(command, ['-qq', ...settings, ...args], folder);
+  return outputOf(command, ['-qq', ...settings, ...args], folder);
 }
 
 /**
@@ -70,7 +57,7 @@ export function unpackDebian(folder, release, packages, newest = []) {
   });
   apt(work, 'apt-get', 'download', ...packages, ...dated);
   for (const file of readdirSync(work).filter((file) => file.endsWith('.deb'))) {
-    run('dpkg-deb', ['-x', join(work, file), folder], work);
+    outputOf('dpkg-deb', ['-x', join(work, file), folder], work);
   }
   rmSync(work, { recursive: true });
   writeFileSync(stamp, wanted);

