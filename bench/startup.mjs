@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { packageJson } from '../scripts/release-targets.mjs';
 import { describeMachine, ROOT } from './machine.mjs';
 import { Failure } from './options.mjs';
 import { columns, median } from './statistics.mjs';
@@ -28,7 +29,7 @@ function install(/** @type {string} */ folder) {
     mkdirSync(place, { recursive: true });
     run('tar', ['xzf', join(tarballs, tarball), '--strip-components=1', '-C', place], folder);
   }
-  for (const name of ['commander', 'fflate', 'get-east-asian-width', 'picomatch']) {
+  for (const name of Object.keys(packageJson().dependencies)) {
     cpSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true });
   }
 }
