@@ -229,7 +229,7 @@ export interface BuildInfo {
   profile: string
   /** The version of the Rust compiler, such as `1.89.0`. */
   rustc: string
-  /** The PTX that it carries, the one to prefer first. */
+  /** The PTX that it carries: a GPU loads the first, and of the others what its network uses. */
   ptx: Array<CarriedPtx>
 }
 
@@ -294,7 +294,7 @@ export interface CudaReport {
   cudaVersion?: string
   /** The release of the driver, such as `550.54.14`; absent where the system does not tell it. */
   driverRelease?: string
-  /** The PTX that was loaded. */
+  /** The PTX that was loaded, ` + ` between its names. */
   ptx?: string
 }
 
@@ -560,7 +560,7 @@ export interface GpuFacts {
   cudaVersion: string
   /** The release of the driver, such as `550.54.14`; absent where the system does not tell it. */
   driverRelease?: string
-  /** The PTX that it loaded. */
+  /** The PTX that it loaded, such as `gru_sm80`; several are joined by ` + `. */
   ptx: string
   /** Time that loading the kernels took, in seconds; the first time on a machine the driver compiles them. */
   moduleSeconds: number
@@ -598,6 +598,46 @@ export interface GradientResult {
   /** Gradient of `lossSum`, not clipped, laid out like the parameters, `[parameterCount]`. */
   gradient: Float32Array
 }
+
+/**
+ * What runs the time steps of networks of some hidden sizes. Where there are two numbers, they are of the kernel that
+ * goes forward and of the one that goes backward.
+ */
+export interface KernelChoice {
+  /** The oldest compute capability that it is for, such as `8.6`. */
+  oldestCapability: string
+  /** The newest; absent where it is for all newer ones. */
+  newestCapability?: string
+  /** Operands of the products. */
+  precision: 'fp32' | 'tf32' | 'bf16'
+  /** The fewest hidden units. */
+  fewestHidden: number
+  /** The most; absent where there is no limit. */
+  mostHidden?: number
+  /**
+   * `steps`: one launch a time step. `cluster` and `words`: one for all of them, whose blocks exchange in clusters or
+   * by words in device memory.
+   */
+  way: 'steps' | 'cluster' | 'words'
+  /** The names of both kernels. */
+  kernels: Array<string>
+  /** Blocks of a group, if there are groups. */
+  blocks?: number
+  /** Lanes of the batch that a group computes. */
+  lanes?: number
+  /** Groups that the GPU holds at the same time; absent where no such GPU was asked. */
+  groupsAtOnce?: Array<number>
+  /** Registers of a thread on that GPU. */
+  registers?: Array<number>
+  /** Shared memory of a block on that GPU, in bytes. */
+  sharedBytes?: Array<number>
+}
+
+/**
+ * The table of the kernels that run the time steps. With `askGpu` the first GPU that will do tells what it holds, which
+ * blocks for as long as `cudaReport` does.
+ */
+export declare function kernelChoices(askGpu: boolean): Array<KernelChoice>
 
 /** What a model file holds. */
 export interface ModelContents {
@@ -644,10 +684,10 @@ export interface NetworkOptions {
   /** Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one. */
   device?: 'cpu' | 'cuda' | `cuda:${number}`
   /**
-   * What the operands of the products are rounded to on the CPU: `fp32` when absent, or `bf16` where the processor
-   * has instructions for it. State, gates, gradients, sums and parameters are fp32 either way.
+   * What the operands of the products are rounded to: `fp32` when absent; on a GPU also `tf32` and `bf16`, on the CPU
+   * `bf16` where the processor has instructions for it. State, gates, gradients, sums and parameters are fp32 in all.
    */
-  precision?: 'fp32' | 'bf16'
+  precision?: 'fp32' | 'tf32' | 'bf16'
   /** Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent. */
   corpusLength?: number
 }

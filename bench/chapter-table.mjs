@@ -58,11 +58,12 @@ export function rowsOf(sampling, runs, expected) {
  *
  * @param {readonly Run[]} runs
  * @param {Expected} expected
+ * @param {readonly Sampling[]} samplings those that are to be there
  */
-export function problemsOf(runs, expected) {
+export function problemsOf(runs, expected, samplings = SAMPLINGS) {
   const { off: limit, adjacentAtTheEnd } = expected.limits;
   const problems = [];
-  for (const sampling of SAMPLINGS) {
+  for (const sampling of samplings) {
     const rows = rowsOf(sampling, runs, expected);
     if (rows.length === 0) problems.push(`${sampling}: expected a run to compare, received none`);
     for (const { epoch, ours, expected: target, off } of rows) {

@@ -144,6 +144,7 @@ async function main() {
   const executables = [
     ['gpu', buildExecutable('gpu', 'test', ...cuda, '--test', 'gpu', '--no-run')],
     ['gpu_timing', buildExecutable('gpu_timing', 'build', ...cuda, '--example', 'gpu_timing')],
+    ['gpu_micro', buildExecutable('gpu_micro', 'build', ...cuda, '--example', 'gpu_micro')],
     ['cpu', buildExecutable('cpu', 'test', '-p', 'gru-core', '--test', 'cpu', '--no-run')],
     ['update_parts', buildExecutable('update_parts', 'build', '-p', 'gru-core', '--example', 'update_parts')],
   ];

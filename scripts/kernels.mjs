@@ -13,19 +13,51 @@ export const NVCC_VERSION = '13.0.88';
 export const MANIFEST = 'crates/gru-cuda/kernels/manifest.json';
 export const BUDGET = 'crates/gru-cuda/kernels/budget.json';
 
+/** The persistent kernels, each pair a module, by how their blocks exchange; crates/gru-cuda/src/recurrence.rs has them. */
+const PAIRS = ['fp32_128', 'fp32_256', 'tf32_128', 'tf32_256', 'bf16_128', 'bf16_256', 'bf16_512'];
+const EXCHANGES = [
+  { exchange: 'cluster', architecture: '90', ptxVersion: '8.1', targets: ['sm_90', 'sm_100', 'sm_120'] },
+  {
+    exchange: 'words',
+    architecture: '80',
+    ptxVersion: '7.8',
+    targets: ['sm_80', 'sm_86', 'sm_89', 'sm_90', 'sm_100', 'sm_120'],
+  },
+];
+
+/** Modules of the product for every GPU: their names and sources. */
+const PLAIN = { gru_sm80: 'module', products_tf32: 'products_tf32', products_bf16: 'products_bf16' };
+
 /**
  * One row a module. `architecture` is the virtual GPU of the PTX, `ptxVersion` the oldest version of the PTX
  * language that holds its instructions, which decides the oldest driver that loads it: 7.8 is CUDA 11.8's,
  * 8.1 is CUDA 12.1's. `targets` are the GPUs it is assembled for as a proof; only the PTX is kept.
  */
 export const MODULES = [
-  {
-    name: 'gru_sm80',
-    source: 'crates/gru-cuda/kernels/module.cu',
-    ptx: 'crates/gru-cuda/kernels/gru_sm80.ptx',
+  ...Object.entries(PLAIN).map(([name, source]) => ({
+    name,
+    source: `crates/gru-cuda/kernels/${source}.cu`,
+    ptx: `crates/gru-cuda/kernels/${name}.ptx`,
     architecture: '80',
     ptxVersion: '7.8',
     targets: ['sm_80', 'sm_86', 'sm_89', 'sm_90', 'sm_100', 'sm_120'],
+  })),
+  ...EXCHANGES.flatMap(({ exchange, ...target }) =>
+    PAIRS.map((pair) => ({
+      name: `${exchange}_${pair}`,
+      source: `crates/gru-cuda/kernels/${exchange}_${pair}.cu`,
+      ptx: `crates/gru-cuda/kernels/${exchange}_${pair}.ptx`,
+      ...target,
+    })),
+  ),
+  {
+    // Not shipped: what examples/gpu_micro.rs measures.
+    name: 'micro_sm90',
+    source: 'crates/gru-cuda/kernels/micro/module.cu',
+    ptx: 'crates/gru-cuda/kernels/micro/micro_sm90.ptx',
+    architecture: '90',
+    ptxVersion: '8.1',
+    targets: ['sm_90', 'sm_100', 'sm_120'],
   },
   {
     // Not shipped: every instruction of device.cuh that the product does not use yet, so that what the emulator

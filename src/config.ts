@@ -68,7 +68,8 @@ export type DeviceName = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
  */
 export type OnDivergence = 'stop' | 'rollback';
 /**
- * Arithmetic of the products; state, gradients and master weights are always fp32.
+ * Arithmetic of the products: `fp32`; `tf32`, on GPUs alone; `bf16`, on GPUs and on processors with instructions for it;
+ * `fp32-exact`, on the CPU alone. State, gradients and master weights are always fp32.
  *
  * @example
  * ```ts

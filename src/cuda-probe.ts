@@ -1,5 +1,9 @@
-/** Prints as JSON what stands between this machine and its GPUs. Run by doctor as a process of its own. */
+/**
+ * Prints as JSON what stands between this machine and its GPUs or, with the word `kernels`, which kernels run on them.
+ * Run by doctor as a process of its own.
+ */
 
 import { native } from './native.js';
 
-process.stdout.write(`${JSON.stringify(native.cudaReport())}\n`);
+const answer = process.argv[2] === 'kernels' ? native.kernelChoices(true) : native.cudaReport();
+process.stdout.write(`${JSON.stringify(answer)}\n`);

@@ -32,7 +32,8 @@ const NOT_HERE = ['GRU_DEVICE', 'GRU_DEVICE_FAULT', 'GRU_OUT_OF_MEMORY'];
 
 /**
  * Makes a network on the device asked for and fills it. `auto` is the first GPU that will do, and where none will
- * the CPU, with a notice that names what was missing.
+ * the CPU, with a notice that names what was missing; but for tf32, which only GPUs have, and fp32-exact, which only
+ * the CPU has.
  *
  * @throws GruError GRU_DEVICE for a device that cannot be used, or an arithmetic that it does not have;
  * GRU_USAGE for an arithmetic that it can never have; GRU_OUT_OF_MEMORY; GRU_INTERRUPTED when the signal fired
@@ -42,12 +43,13 @@ export async function placeNetwork(placement: Placement): Promise<PlacedNetwork>
   const { device, precision } = placement;
   if (device === 'cpu') return { network: await onCpu(placement), notices: [] };
   if (device !== 'auto') return { network: await onGpu(placement, device), notices: [] };
-  if (precision !== 'fp32') {
+  if (precision === 'tf32') return { network: await onGpu(placement, 'cuda'), notices: [] };
+  if (precision === 'fp32-exact') {
     const notices = [`running on the CPU: the CUDA kernels have no ${precision}`];
     return { network: await onCpu(placement), notices };
   }
   try {
-    return { network: await openGpu(placement, 'cuda'), notices: [] };
+    return { network: await openGpu(placement, 'cuda', precision), notices: [] };
   } catch (thrown) {
     const { code, message } = toGruError(thrown);
     if (!NOT_HERE.includes(code)) throw thrown;
@@ -70,21 +72,23 @@ async function onCpu({ options, precision, fill }: Placement): Promise<Network> 
 
 async function onGpu(placement: Placement, device: Exclude<DeviceName, 'auto' | 'cpu'>): Promise<Network> {
   const { precision } = placement;
-  if (precision !== 'fp32') {
+  if (precision === 'fp32-exact') {
     throw new GruError(
-      'GRU_DEVICE',
-      `expected CUDA kernels for --precision ${precision}, received a build of gru-native without them`,
-      'Use --precision fp32.',
+      'GRU_USAGE',
+      'expected fp32, tf32 or bf16 for --precision on a GPU, received fp32-exact',
+      "The CUDA kernels do not give the bits of the CPU's portable path; use --precision fp32 or --device cpu.",
     );
   }
   try {
-    return await openGpu(placement, device);
+    return await openGpu(placement, device, precision);
   } catch (thrown) {
     const { code, message, hint } = toGruError(thrown);
     if (!NOT_HERE.includes(code) || hint.includes('--device cpu')) throw thrown;
-    throw new GruError(code, message, `${hint} To do without a GPU: --device cpu.`.trimStart(), {
-      cause: thrown,
-    });
+    const without =
+      precision === 'tf32'
+        ? 'tf32 needs a GPU; to do without: --device cpu --precision fp32.'
+        : 'To do without a GPU: --device cpu.';
+    throw new GruError(code, message, `${hint} ${without}`.trimStart(), { cause: thrown });
   }
 }
 
@@ -92,8 +96,9 @@ async function onGpu(placement: Placement, device: Exclude<DeviceName, 'auto' | 
 async function openGpu(
   { options, fill, signal, onGpuWait }: Placement,
   device: Exclude<DeviceName, 'auto' | 'cpu'>,
+  precision: Exclude<Precision, 'fp32-exact'>,
 ): Promise<Network> {
-  const network = new Network({ ...options, device });
+  const network = new Network({ ...options, device, precision });
   const stop = () => network.dispose();
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();

@@ -37,7 +37,7 @@ export interface Gpu {
   cudaVersion: string;
   /** The release of the driver, such as `550.54.14`, where the system tells it. */
   driverRelease?: string;
-  /** The PTX that was loaded. */
+  /** The PTX that was loaded, ` + ` between its names. */
   ptx: string;
   /** Time that loading it took, in seconds; the first time on a machine the driver compiles it. */
   moduleSeconds: number;

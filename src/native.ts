@@ -29,6 +29,7 @@ export type {
   GenerationPiece,
   GpuFacts,
   GradientResult,
+  KernelChoice,
   NetworkOptions,
   ParameterTensor,
 } from '../index.js';

@@ -79,6 +79,7 @@ const ORDER = [
   'cli/limits.ts',
   'cli/doctor-facts.ts',
   'cli/doctor-text.ts',
+  'cli/kernels-text.ts',
   'cli/doctor.ts',
   'cli/program.ts',
   'cli/main.ts',

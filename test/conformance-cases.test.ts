@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-const { casesOf, DRIVER_SUITE, missingCases, SUITES, secondsOf } = await import(
-  new URL('../scripts/conformance.mjs', import.meta.url).href
-);
+const { casesOf, DRIVER_SUITE, GPU_CASE, GPU_SUITES, longCases, missingCases, SUITES, secondsOf } =
+  await import(new URL('../scripts/conformance.mjs', import.meta.url).href);
 
 const SOURCE = readFileSync(new URL('../crates/gru-core/src/conformance.rs', import.meta.url), 'utf8');
 const cases: string[] = casesOf(SOURCE);
@@ -26,6 +25,7 @@ function printed(): string {
 test('the cases are read from the suite', () => {
   expect(cases.length).toBeGreaterThanOrEqual(13);
   expect(cases).toContain('wrong_arguments_are_refused');
+  expect(cases).toContain(GPU_CASE);
   expect(cases).not.toContain('train_as_the_chapter');
 });
 
@@ -36,9 +36,11 @@ test('every module that runs the suite is in the table', () => {
     .flatMap((name) => {
       const source = readFileSync(join(crates, name), 'utf8');
       const modules = source.split(/^mod (?=\w+ \{)/m).filter((text) => text.includes('conformance_suite!('));
-      return modules.map((text) => /^\w+/.exec(text)?.[0]);
+      const ofPairs = [...source.matchAll(/^persistent_suite!\((\w+),/gm)].map(([, name]) => name);
+      return [...modules.map((text) => /^\w+/.exec(text)?.[0]), ...ofPairs];
     });
-  expect(found.toSorted()).toEqual([...modules, ...Object.values<string>(DRIVER_SUITE)].toSorted());
+  const ofGpu = [DRIVER_SUITE, GPU_SUITES].flatMap((suites) => Object.values<string>(suites));
+  expect(found.toSorted()).toEqual([...modules, ...ofGpu].toSorted());
 });
 
 test('nothing is missing when all ran', () => {
@@ -61,4 +63,13 @@ test('a backend whose suite is gone misses every case', () => {
 test('the time is that of the program which ran the module', () => {
   expect(secondsOf(printed(), SUITES.emulator)).toBe(modules.indexOf(SUITES.emulator) + 0.5);
   expect(secondsOf(printed(), 'another_suite')).toBeUndefined();
+});
+
+test('what only the long run has is not missed, and is little', () => {
+  const leftOut: string[] = longCases(cases);
+  expect(leftOut).toHaveLength(9);
+  expect(leftOut.every((name) => name.startsWith('words_'))).toBe(true);
+  const without = leftOut.reduce((text, name) => text.replace(`test ${name} ... ok\n`, ''), printed());
+  expect(missingCases(without, SUITES, cases, leftOut)).toEqual([]);
+  expect(missingCases(without, SUITES, cases)).toHaveLength(9);
 });

@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
+import { type KernelChoice, native } from '../src/native.js';
 import { type Finished, folder } from './cli/command.js';
 import {
   errorLines,
@@ -42,7 +43,13 @@ describe('on the emulated GPU', () => {
     expect(cuda).toMatchObject({ code: 0 });
     expect(cuda.events()[0]).toMatchObject({
       device: 'cuda:0',
-      gpu: { index: 0, computeCapability: '8.0', cudaVersion: '12.0', ptx: 'gru_sm80', memoryBytes: 2 ** 30 },
+      gpu: {
+        index: 0,
+        computeCapability: '8.0',
+        cudaVersion: '12.0',
+        ptx: 'gru_sm80 + words_fp32_128',
+        memoryBytes: 2 ** 30,
+      },
       threads: 1,
     });
     const schema = JSON.parse(readFileSync(new URL('../events.schema.json', import.meta.url), 'utf8'));
@@ -155,6 +162,133 @@ test('a GPU number that is not there is refused', async () => {
   expect(result.code).toBe(4);
   expect(result.stderr).toMatch(/expected a device number .*received 3 \(device: NO_SUCH_DEVICE\)/);
 });
+
+describe('--precision on a GPU', () => {
+  const first = (result: Finished) => result.events()[0];
+  const perplexities = ({ events }: Finished) =>
+    events().flatMap((event) => (event.type === 'epoch' ? [event.perplexity as number] : []));
+
+  test.each(['capability=8.0', 'capability=9.0,version=12010'])(
+    'trains with each: %s',
+    async (behaviour) => {
+      const cwd = folder();
+      const all = ['fp32', 'tf32', 'bf16'];
+      const log = (name: string) => join(cwd, `${name}.log`);
+      const train = (precision: string, device: string) => {
+        const name = device + precision;
+        const args = ['train', '--device', device, '--precision', precision, '--out', name, ...JOB];
+        return run(cwd, args, `${behaviour},log=${log(name)}`);
+      };
+      const [fp32, tf32, bf16, auto] = await Promise.all([
+        ...all.map((precision) => train(precision, 'cuda')),
+        train('tf32', 'auto'),
+      ]);
+      const exchange = behaviour.includes('9.0') ? 'cluster' : 'words';
+      const loaded = (precision: string) =>
+        [
+          'gru_sm80',
+          ...(precision === 'fp32' ? [] : [`products_${precision}`]),
+          `${exchange}_${precision}_\\d+`,
+        ].join(' \\+ ');
+      for (const [index, result] of [fp32, tf32, bf16].entries()) {
+        expect(result).toMatchObject({ code: 0 });
+        expect(first(result as Finished)).toMatchObject({
+          device: 'cuda:0',
+          precision: all[index],
+          gpu: { ptx: expect.stringMatching(`^${loaded(all[index] as string)}$`) },
+        });
+      }
+      // The persistent kernels that ran, in the self-test too: those of this precision alone.
+      for (const precision of all) {
+        const ran = readFileSync(log(`cuda${precision}`), 'utf8');
+        const persistent = new Set(ran.match(/^runs (forward|backward)_[a-z]+_[a-z0-9]+/gm));
+        const names = ['forward', 'backward'].map((way) => `runs ${way}_${exchange}_${precision}`);
+        expect(persistent).toEqual(new Set(names));
+      }
+      const exact = perplexities(fp32 as Finished);
+      expect(exact).toHaveLength(2);
+      // Rounding to 11 and to 8 bits changes a little, over two epochs of a tiny network.
+      for (const [result, bound] of [
+        [tf32, 0.01],
+        [bf16, 0.05],
+      ] as const) {
+        perplexities(result as Finished).forEach((value, epoch) => {
+          expect(Math.abs(value / (exact[epoch] as number) - 1)).toBeLessThan(bound);
+        });
+      }
+      expect(perplexities(auto as Finished)).toEqual(perplexities(tf32 as Finished));
+    },
+    120_000,
+  );
+
+  test('products that do not load end the run, and no others stand in for them', async () => {
+    const args = ['train', '--device', 'cuda', '--precision', 'bf16', ...JOB];
+    const result = await run(folder(), args, 'module=fail-after-1');
+    expect(result.code).toBe(4);
+    expect(errorLines(result)[0]).toMatch(/expected the driver to load products_bf16, .*KERNEL_LOAD_FAILED/);
+  });
+
+  test('a run goes on with the precision that it began with', async () => {
+    const cwd = folder();
+    const behaviour = 'capability=9.0,version=12010';
+    const begun = ['train', '--precision', 'tf32', ...JOB, '--epochs', '1'];
+    expect(await run(cwd, begun, behaviour)).toMatchObject({ code: 0 });
+    const resumed = await run(cwd, ['train', '--resume', '--epochs', '2', '--json'], behaviour);
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(first(resumed)).toMatchObject({ device: 'cuda:0', precision: 'tf32', epochsDone: 1 });
+  }, 120_000);
+
+  test('bf16 that no GPU can do is for the CPU, tf32 is an error', async () => {
+    const cwd = folder();
+    const env = { GRU_NATIVE_CPU: 'portable-bf16' };
+    const [bf16, tf32] = await Promise.all([
+      run(cwd, ['train', '--precision', 'bf16', '--out', 'a', ...JOB], 'devices=0', { env }),
+      run(cwd, ['train', '--precision', 'tf32', '--out', 'b', ...JOB], 'devices=0'),
+    ]);
+    expect(bf16.code).toBe(0);
+    expect(first(bf16)).toMatchObject({ device: 'cpu', cpuPath: 'portable-bf16', precision: 'bf16' });
+    expect(JSON.stringify(first(bf16)?.notices)).toContain('running on the CPU, no GPU can be used: ');
+    expect(tf32.code).toBe(4);
+    expect(errorLines(tf32)[1]).toMatch(/tf32 needs a GPU; to do without: --device cpu --precision fp32\.$/);
+  });
+
+  test('a GPU does not give the bits of the portable path', async () => {
+    const result = await run(folder(), ['train', '--device', 'cuda', '--precision', 'fp32-exact', ...JOB]);
+    expect(result.code).toBe(2);
+    expect(errorLines(result).join()).toMatch(/fp32, tf32 or bf16 .*received fp32-exact.*portable path; use/);
+  });
+});
+
+test('doctor --kernels asks the GPU how much it holds at once', async () => {
+  const rows = async (behaviour: string) => {
+    const result = await run(folder(), ['doctor', '--kernels', '--json'], behaviour);
+    const { kernels } = result.events()[0] as { kernels: KernelChoice[] };
+    return kernels;
+  };
+  const cluster = ({ oldestCapability, way }: KernelChoice) =>
+    oldestCapability === '9.0' && way === 'cluster';
+  const asked = await rows('capability=9.0,version=12010,clusters=7');
+  expect(asked.filter(cluster).length).toBeGreaterThan(3);
+  for (const { oldestCapability, way, groupsAtOnce, registers } of asked) {
+    expect(registers).toEqual(oldestCapability === '9.0' ? [32, 32] : undefined);
+    expect(groupsAtOnce).toEqual(oldestCapability === '9.0' && way === 'cluster' ? [7, 7] : undefined);
+  }
+  // Where the GPU at hand holds none, its blocks exchange by words; of another generation nothing is told.
+  const without = await rows('capability=9.0,version=12010,clusters=0');
+  expect(without.filter(cluster)).toEqual([]);
+  expect(
+    without.filter(({ way, groupsAtOnce }) => way === 'words' && groupsAtOnce !== undefined),
+  ).not.toEqual([]);
+  const older = await rows('capability=8.6');
+  expect(older.filter(cluster)).toHaveLength(asked.filter(cluster).length);
+  for (const { oldestCapability, registers, blocks, groupsAtOnce } of older) {
+    expect(registers !== undefined).toBe(oldestCapability === '8.6');
+    // The stand-in holds a block on each of its 108 multiprocessors.
+    const groups = Math.floor(108 / (blocks ?? 1));
+    if (oldestCapability === '8.6' && blocks) expect(groupsAtOnce).toEqual([groups, groups]);
+  }
+  expect(await rows('init=crash')).toEqual(native.kernelChoices(false));
+}, 120_000);
 
 test('auto says why it takes the CPU for an arithmetic that the kernels do not have', async () => {
   const result = await run(folder(), ['train', '--precision', 'fp32-exact', ...JOB]);

@@ -49,12 +49,62 @@ function curve(sampling: 'adjacent' | 'random'): number[] {
   return expected.epochs.flatMap((_: number, index: number) => Array(20).fill(expected[sampling][index]));
 }
 
+const PRECISIONS = ['fp32', 'tf32', 'bf16'];
+
+/** Times of an update with persistent kernels, a microsecond each. */
+export function timedPath(precision: string) {
+  const pair = `cluster_${precision}_256`;
+  const names = [
+    'begin_update',
+    `forward_${pair}`,
+    ...['projection', 'hidden_gradient', 'output_gradient', 'recurrent_gradient'].map(
+      (product) => `${product}_${precision}`,
+    ),
+    'softmax_loss',
+    `backward_${pair}`,
+    ...['input_gradient', 'bias_gradients', 'report_update', 'descend', 'carry_state'],
+  ];
+  return {
+    precision,
+    recurrence: pair,
+    firstEpochSeconds: 0.01,
+    epochSeconds: 0.01,
+    updateMicroseconds: 12,
+    launches: names.length,
+    kernelMicroseconds: names.length,
+    kernels: names.map((kernel) => ({ kernel, launches: 1, microseconds: 1 })),
+  };
+}
+
+/** The same with a launch for each of 35 steps. */
+export function timedSteps(precision: string) {
+  const path = timedPath(precision);
+  const kernels = path.kernels.map((one) => {
+    const step = /^(forward|backward)_cluster/.exec(one.kernel)?.[1];
+    return step ? { kernel: `step_${step}`, launches: 35, microseconds: 35 } : one;
+  });
+  const added = 2 * 34;
+  const sums = { launches: path.launches + added, kernelMicroseconds: path.kernelMicroseconds + added };
+  return { ...path, ...sums, recurrence: 'steps', kernels };
+}
+
+/** What was measured one by one. */
+export const MICRO = {
+  graphNodeMicroseconds: 0.5,
+  kernels: [
+    { kernel: 'round_trip_async', round: 'a word there and back', cyclesPerRound: 420 },
+    { kernel: 'round_trip_cluster', round: 'a barrier', cyclesPerRound: 600 },
+  ],
+  residentGroups: [{ pair: 'cluster_fp32_256', blocks: 8, forward: 15, backward: 14 }],
+};
+
 /** What the stand-ins do; without anything, all is well. */
 interface StandIns {
   cuda?: object;
   tests?: string;
   perplexity?: number;
   jaychou?: boolean;
+  micro?: object;
 }
 
 const ALL_TESTS = "printf 'running 2 tests\\ntest a ... ok\\ntest b::c ... ok\\n'";
@@ -68,6 +118,7 @@ export function fakeBundle({
   tests = ALL_TESTS,
   perplexity,
   jaychou = false,
+  micro = MICRO,
 }: StandIns): string {
   const folder = mkdtempSync(join(BUNDLES, 'bundle-'));
   for (const name of ['dist/cli', 'tests', 'bin', 'corpus'])
@@ -91,11 +142,12 @@ export function fakeBundle({
     'tests/update_parts',
     `#!/bin/sh\necho '{"path":"avx2","threads":'$1',"milliseconds":[27.2,25.04],"fma":[200,201]}'\n`,
   );
-  const names = 'openSeconds contextSeconds moduleSeconds firstEpochSeconds epochSeconds updateMicroseconds';
-  const times = Object.fromEntries(names.split(' ').map((name) => [name, 0.01]));
+  const opened = { openSeconds: 0.01, contextSeconds: 0.01, moduleSeconds: 0.01 };
+  const times = { ...opened, paths: [...PRECISIONS.map(timedPath), ...PRECISIONS.map(timedSteps)] };
   const cold = JSON.stringify({ openSeconds: 3, contextSeconds: 1, moduleSeconds: 2 });
   const timed = `if [ "$1" = open ]; then [ "$CUDA_CACHE_DISABLE" = 1 ] && echo '${cold}'; else echo '${JSON.stringify(times)}'; fi`;
   write('tests/gpu_timing', `#!/bin/sh\n${timed}\n`);
+  write('tests/gpu_micro', `#!/bin/sh\necho '${JSON.stringify(micro)}'\n`);
   const [listed, status] = cuda === PRESENT ? ['Stand-in, 550.1, 9.0', 0] : ['', 9];
   write('bin/nvidia-smi', `#!/bin/sh\necho '${listed}'\nexit ${status}\n`);
   const clean = 'test result: ok. 1 passed\\n========= ERROR SUMMARY: 0 errors\\n';

@@ -33,6 +33,18 @@ describe('wrong arguments', () => {
     ['no device', { device: 'cuda:' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device, received cuda:'],
     ['a signed GPU', { device: 'cuda:+1' }, 'GRU_USAGE', 'expected cpu, cuda or cuda:N as device'],
     [
+      'tf32 on the CPU',
+      { precision: 'tf32' },
+      'GRU_USAGE',
+      'expected fp32 or bf16 as precision on the CPU, received tf32',
+    ],
+    [
+      'a precision that GPUs lack',
+      { precision: 'fp32-exact', device: 'cuda' },
+      'GRU_USAGE',
+      'expected fp32, tf32 or bf16 as precision on a GPU, received fp32-exact',
+    ],
+    [
       'a corpus without end',
       { corpusLength: 2 ** 31 },
       'GRU_USAGE',

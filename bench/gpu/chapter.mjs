@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { median } from '../statistics.mjs';
+import { figuresOf, figuresText, precisionProblems } from './figures.mjs';
 import { failureOf, run, tail } from './processes.mjs';
 import { short } from './verdict.mjs';
 
@@ -17,6 +18,8 @@ import { short } from './verdict.mjs';
  */
 
 const SAMPLINGS = /** @type {const} */ (['adjacent', 'random']);
+/** Those beside fp32. */
+const ROUNDED = ['tf32', 'bf16'];
 const SEED = 0;
 /** Epochs on the CPU: enough for a ratio. The first of them are compared with the GPU's. */
 const CPU_EPOCHS = 2;
@@ -81,8 +84,10 @@ export async function chapter({ bundle, folder, left, facts }) {
     /** @type {string} */ device,
     /** @type {'adjacent' | 'random'} */ sampling,
     /** @type {number} */ epochs,
+    precision = 'fp32',
   ) => {
-    const options = { device, sampling, epochs, seed: SEED, out: join(folder, `${device}-${sampling}`) };
+    const out = join(folder, `${device}-${sampling}-${precision}`);
+    const options = { device, precision, sampling, epochs, seed: SEED, out };
     const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const args = [join(bundle, 'dist/cli/main.js'), 'train', source, ...flags, '--json', '--offline'];
     const finished = await run(process.execPath, args, { seconds: left(), cwd: folder, env });
@@ -96,7 +101,8 @@ export async function chapter({ bundle, folder, left, facts }) {
     if (problems.length > 0) output.push(...tail({ ...finished, stdout: '' }));
     const loopSeconds = trained.seconds.reduce((sum, seconds) => sum + seconds, 0);
     return {
-      name: `${device}, ${sampling}`,
+      name: `${device}, ${precision}, ${sampling}`,
+      precision,
       sampling,
       seed: SEED,
       epochs,
@@ -108,14 +114,26 @@ export async function chapter({ bundle, folder, left, facts }) {
   };
 
   const runs = [await train('cuda', 'adjacent', all), await train('cuda', 'random', all)];
+  const rounded = [];
+  for (const precision of ROUNDED) rounded.push(await train('cuda', 'adjacent', all, precision));
   const cpu = await train('cpu', 'adjacent', CPU_EPOCHS);
-  const problems = [...runs, cpu].flatMap((one) => one.problems.map((problem) => `${one.name}: ${problem}`));
+  const problems = [...runs, ...rounded, cpu].flatMap((one) =>
+    one.problems.map((problem) => `${one.name}: ${problem}`),
+  );
   if (problems.length === 0) {
     problems.push(...cpuProblems(runs[0].perplexity, cpu.perplexity));
+    for (const { precision, perplexity } of rounded) {
+      problems.push(...precisionProblems(precision, perplexity, runs[0].perplexity));
+    }
     if (source === 'jaychou') {
       // Loads the addon, which by now is known to load.
       const { problemsOf } = await import('../chapter-table.mjs');
       problems.push(...problemsOf(runs, expected));
+      // Its limits are those of other seeds and another program, which holds for other rounding too.
+      for (const one of rounded) {
+        const off = problemsOf([one], expected, ['adjacent']);
+        problems.push(...off.map((problem) => `${one.precision}, ${problem}`));
+      }
     }
   }
 
@@ -129,10 +147,13 @@ export async function chapter({ bundle, folder, left, facts }) {
     expected: source === 'jaychou' ? expected[sampling] : undefined,
     received: expected.epochs.map((/** @type {number} */ epoch) => runs[index].perplexity[epoch - 1] ?? null),
   }));
-  const data = { corpus: source, epochSeconds, cpuOverGpu: ratio, table, runs, cpu };
+  const figures = [adjacent, ...rounded].map(figuresOf);
+  const text = figuresText(figures);
+  const data = { corpus: source, epochSeconds, cpuOverGpu: ratio, figures, text, table, runs, rounded, cpu };
   const compared = source === 'jaychou' ? '' : '; embedded corpus, compared with the CPU alone';
   const figure =
     `training loop ${short(adjacent.loopSeconds)} s adjacent, ${short(random.loopSeconds)} s random, ` +
+    `${rounded.map((one) => `${one.precision} ${short(one.loopSeconds)} s`).join(', ')}, ` +
     `CPU/GPU ${short(ratio)}${compared}`;
   if (problems.length > 0) return { result: 'failed', reason: problems.join(', '), figure, output, ...data };
   return { result: 'passed', figure, ...data };

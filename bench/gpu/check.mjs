@@ -1,7 +1,7 @@
 /**
  * Checks everything that only a machine with a GPU can show. check.sh starts it in a bundle that
  * `npm run gpu:bundle` made, with the bundle's own Node; it needs nothing else. Writes one JSON file, again after
- * each part, and prints a table last. Ends by itself in under 8 minutes. Exit codes: 0 everything passed or was
+ * each part, and prints a table last. Ends by itself in under 10 minutes. Exit codes: 0 everything passed or was
  * skipped with a reason, 1 something failed, 2 usage, 4 no device, 130 or 143 stopped by a signal.
  *
  *   [OUTPUT.json]            where the result goes (gpu-check.json)
@@ -18,9 +18,10 @@ import { parseArgs } from 'node:util';
 import { chapter } from './chapter.mjs';
 import { cpu } from './cpu.mjs';
 import { machine } from './machine.mjs';
-import { conformance, pytorch, sanitizer, timing } from './parts.mjs';
+import { conformance, pytorch, sanitizer } from './parts.mjs';
 import { stopAll } from './processes.mjs';
-import { EXIT, exitCode, LIMITS, table } from './verdict.mjs';
+import { micro, timing } from './timing.mjs';
+import { EXIT, exitCode, LIMITS, table, texts } from './verdict.mjs';
 
 /**
  * @typedef {object} Context What a part is given.
@@ -32,7 +33,7 @@ import { EXIT, exitCode, LIMITS, table } from './verdict.mjs';
  * @property {{ device: 'present' | 'absent' | 'broken', epochSeconds?: number }} facts what later parts need to know
  */
 
-const PARTS = { machine, conformance, timing, chapter, cpu, sanitizer, pytorch };
+const PARTS = { machine, conformance, timing, micro, chapter, cpu, sanitizer, pytorch };
 const NAMES = Object.keys(PARTS);
 const SIGNALS = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143 });
 
@@ -132,7 +133,8 @@ async function main() {
   result.exitCode = stopped ? SIGNALS[stopped] : exitCode(parts);
   write(output, result);
   const { version, commit } = about;
-  process.stdout.write(`gru-native ${version} (${commit}), ${result.date}: ${output}\n\n${table(parts)}\n`);
+  process.stdout.write(`gru-native ${version} (${commit}), ${result.date}: ${output}\n\n`);
+  process.stdout.write(`${texts(parts)}${table(parts)}\n`);
   return result.exitCode;
 }
 

@@ -1,4 +1,4 @@
-/** The parts that run one program of the bundle each: conformance, timing, sanitizer, PyTorch. */
+/** The parts that run one program each: conformance, sanitizer, PyTorch. */
 
 import { accessSync, constants } from 'node:fs';
 import { cpus } from 'node:os';
@@ -76,53 +76,6 @@ async function listTests(binary, folder, left, filter = []) {
   return { names, problem: { result: 'failed', reason, output: tail(list) } };
 }
 
-/** Numbers that the program gpu_timing has to print. */
-const TIMES = [
-  'openSeconds',
-  'contextSeconds',
-  'moduleSeconds',
-  'firstEpochSeconds',
-  'epochSeconds',
-  'updateMicroseconds',
-];
-
-/** Numbers that it prints when it only opens the device. */
-const OPENING_TIMES = ['openSeconds', 'contextSeconds', 'moduleSeconds'];
-/** Makes the driver compile the kernels anew instead of taking what it kept of an earlier start. */
-const COLD = { CUDA_CACHE_DISABLE: '1' };
-
-/**
- * Times of opening the device with kernels that the driver has kept (warm: doctor has loaded them before) and
- * without (cold), then of training.
- *
- * @param {Context} context
- */
-export async function timing({ bundle, folder, left, facts }) {
-  if (facts.device === 'absent') return { result: 'no device' };
-  const program = join(bundle, 'tests/gpu_timing');
-  const opened = await run(program, ['open'], { seconds: left(), cwd: folder, env: COLD });
-  const refused = failureOf(opened);
-  if (refused !== undefined) {
-    return { result: 'failed', reason: `cold start: ${refused}`, output: tail(opened) };
-  }
-  const cold = JSON.parse(opened.stdout);
-  const finished = await run(program, [], { seconds: left(), cwd: folder });
-  const failure = failureOf(finished);
-  if (failure !== undefined) return { result: 'failed', reason: failure, output: tail(finished) };
-  const times = JSON.parse(finished.stdout);
-  const missing = [
-    ...OPENING_TIMES.filter((name) => !(cold[name] > 0)).map((name) => `${name} (cold)`),
-    ...TIMES.filter((name) => !(times[name] > 0)),
-  ];
-  if (missing.length > 0) {
-    return { result: 'failed', reason: `expected times above 0 for ${missing.join(', ')}`, times, cold };
-  }
-  facts.epochSeconds ??= times.epochSeconds;
-  const loaded = `kernels loaded in ${short(cold.moduleSeconds)} s cold, ${short(times.moduleSeconds)} s warm`;
-  const figure = `${short(times.updateMicroseconds)} µs an update, ${loaded}`;
-  return { result: 'passed', figure, times, cold };
-}
-
 /** The test that runs every kernel at sizes small enough for the sanitizer. */
 const SANITIZED_TEST = 'sanitized_sizes_run';
 const SANITIZER_TOOLS = ['memcheck', 'racecheck', 'synccheck', 'initcheck'];
@@ -180,6 +133,8 @@ export async function sanitizer({ bundle, folder, left, facts }) {
   };
 }
 
+/** How many times as fast as PyTorch, eager or captured in a graph, a training in fp32 is to be. */
+const FASTER = 10;
 /** How far the graph's perplexity may be from the eager one's, both having trained the same epochs. */
 const MODES_AGREE = 0.01;
 
@@ -223,10 +178,14 @@ export function judgeModes(finished, ours) {
     .map((line) => JSON.parse(line));
   const skipped = said.find((line) => line.skipped)?.skipped;
   if (skipped) return { result: 'skipped', reason: skipped };
-  const modes = said.map((mode) => ({ ...mode, ...(ours ? { ratio: mode.secondsPerEpoch / ours } : {}) }));
+  const modes = said.map((mode) => {
+    const ratio = ours ? mode.secondsPerEpoch / ours : undefined;
+    return { ...mode, ...(ratio ? { ratio, tenTimesFaster: ratio >= FASTER } : {}) };
+  });
   const figure = modes
     .map(({ mode, secondsPerEpoch, ratio }) => {
-      const times = ratio ? ` (${short(ratio)} times ours)` : '';
+      const reached = ratio >= FASTER ? 'yes' : 'no';
+      const times = ratio ? ` (${short(ratio)} times ours; at least ${FASTER} times faster: ${reached})` : '';
       return `${mode} ${short(secondsPerEpoch * 1000)} ms an epoch${times}`;
     })
     .join(', ');

@@ -7,18 +7,20 @@
  * @property {Result} result
  * @property {string} [reason] why it is not passed
  * @property {string} [figure] what the table shows of it
+ * @property {string} [text] a table of its own, shown before the closing one
  * @property {readonly string[]} [output] last lines of a program that failed
  * @property {number} [seconds]
  */
 
-/** Time limits of the parts in seconds, in order: under 8 minutes with what unpacking and writing need. */
+/** Time limits of the parts in seconds, in order: under 10 minutes with what unpacking and writing need. */
 export const LIMITS = {
   machine: 20,
-  conformance: 150,
-  timing: 25,
-  chapter: 80,
+  conformance: 200,
+  timing: 40,
+  micro: 15,
+  chapter: 75,
   cpu: 60,
-  sanitizer: 70,
+  sanitizer: 90,
   pytorch: 60,
 };
 
@@ -89,6 +91,17 @@ export function table(parts) {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/**
+ * The parts' own tables, each under the part's name; empty if there are none.
+ *
+ * @param {Readonly<Record<string, Part>>} parts
+ */
+export function texts(parts) {
+  return Object.entries(parts)
+    .flatMap(([name, { text }]) => (text === undefined ? [] : [`${name}\n${text}\n\n`]))
+    .join('');
 }
 
 /**

@@ -30,10 +30,6 @@ fn main() {
         .flag("-ffp-contract=off")
         .include("cpp")
         .include(kernels)
-        .files(files("cpp", "cpp"))
-        .files(files("tests/kernels", "cu"))
-        // The product's kernels, all of them.
-        .file(kernels.join("module.cu"))
         // Kernels register themselves; nothing refers to them.
         .link_lib_modifier("+whole-archive");
     // Without the instruction, fmaf is a call, and products take half as long again. What is built here runs here.
@@ -41,8 +37,27 @@ fn main() {
     if env::var("TARGET") == env::var("HOST") && std::arch::is_x86_feature_detected!("fma") {
         build.flag("-mfma");
     }
+    // Many, and each runs for a moment: what counts is how long they take to compile.
+    let mut planted = build.clone();
+    planted.opt_level(1).debug(false);
+    build
+        .files(files("cpp", "cpp"))
+        .files(files("tests/kernels", "cu"))
+        // The product's kernels, all of them.
+        .file(kernels.join("module.cu"))
+        .file(kernels.join("products_tf32.cu"))
+        .file(kernels.join("products_bf16.cu"))
+        .file(kernels.join("micro/module.cu"))
+        .files(files(kernels, "cu").into_iter().filter(|path| {
+            path.file_name().is_some_and(|name| {
+                let name = name.to_string_lossy();
+                name.starts_with("cluster_") || name.starts_with("words_")
+            })
+        }));
     if env::var_os("CARGO_FEATURE_SANITIZE").is_none() {
-        build.files(FAULTS.iter().map(|fault| plant(fault, kernels)));
+        planted
+            .files(FAULTS.iter().chain(&WORDS_FAULTS).map(|fault| plant(fault, kernels)))
+            .compile("planted_kernels");
     } else {
         build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=undefined");
         // rustc links with -nodefaultlibs, so that -fsanitize would bring no library; and the shared one would
@@ -58,7 +73,7 @@ fn main() {
 /// Copies the kernels with the fault in them and gives a source that compiles the broken one, in a namespace of
 /// its own, since its functions have the names of the right ones.
 fn plant(fault: &PlantedFault, kernels: &Path) -> PathBuf {
-    let PlantedFault { name, kernel, file, right, wrong } = fault;
+    let PlantedFault { name, kernel, precision, file, right, wrong } = fault;
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder for the copies");
     for path in files(kernels, "cu").into_iter().chain(files(kernels, "cuh")) {
@@ -72,12 +87,25 @@ fn plant(fault: &PlantedFault, kernels: &Path) -> PathBuf {
             std::fs::write(folder.join(path_name), text).expect("a copy");
         }
     }
+    let broken = match kernels.join(kernel).with_extension("cu").exists() {
+        true => format!("#include \"{kernel}.cu\""),
+        false => product(kernel, precision, kernels),
+    };
     let source = folder.join("planted.cu");
     let text = format!(
-        "#define KERNEL_PREFIX \"{name}/\"\n#include \"device.cuh\"\nnamespace {name} {{\n#include \"{kernel}.cu\"\n}}\n"
+        "#define KERNEL_PREFIX \"{name}/\"\n#include \"device.cuh\"\nnamespace {name} {{\n{broken}\n}}\n"
     );
     std::fs::write(&source, text).expect("a source");
     source
+}
+
+/// The source of one product in one precision, without the others of its module.
+fn product(kernel: &str, precision: &str, kernels: &Path) -> String {
+    let module = kernels.join(format!("products_{precision}.cu"));
+    let text = std::fs::read_to_string(&module).expect("a source is text");
+    let begin = format!("KERNEL({kernel}_{precision},");
+    let entry = text.lines().find(|line| line.starts_with(&begin));
+    format!("#include \"{kernel}.cuh\"\n{}", entry.unwrap_or_else(|| panic!("no {begin} in a line")))
 }
 
 /// The files of a folder with this extension, in the order of their names.

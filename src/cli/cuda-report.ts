@@ -1,7 +1,7 @@
 /** What stands between this machine and its GPUs, asked by a process of its own: a driver that crashes or hangs takes it along. */
 
 import { spawn } from 'node:child_process';
-import type { CudaReport } from '../native.js';
+import type { CudaReport, KernelChoice } from '../native.js';
 import { ownFile } from '../own-files.js';
 import { tellGpuWait } from './options.js';
 
@@ -46,6 +46,16 @@ export async function probeCuda(): Promise<CudaReport> {
   }
 }
 
+/** Which kernels run, as the GPU tells; null where the process that asked gave no answer. */
+export async function probeKernels(): Promise<KernelChoice[] | null> {
+  try {
+    const { output } = await ask('kernels');
+    return JSON.parse(output) as KernelChoice[];
+  } catch {
+    return null;
+  }
+}
+
 function unanswered(reason: string, detail: string, hint: string): CudaReport {
   return {
     available: false,
@@ -54,8 +64,8 @@ function unanswered(reason: string, detail: string, hint: string): CudaReport {
   };
 }
 
-async function ask(): Promise<Ended> {
-  const child = spawn(process.execPath, [ownFile('cuda-probe.js')], {
+async function ask(...words: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [ownFile('cuda-probe.js'), ...words], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const notice = setTimeout(tellGpuWait, QUIET_WAIT);

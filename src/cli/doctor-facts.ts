@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { type GruError, toGruError } from '../errors.js';
 import { findInstaller, type Installer } from '../installer.js';
 import { cacheDirectory } from '../named-corpora.js';
-import type { BuildInfo, CudaReport } from '../native.js';
+import type { BuildInfo, CudaReport, KernelChoice } from '../native.js';
 import { OWN_CODE } from '../own-files.js';
 import { packageVersion } from '../package-version.js';
 import { currentPlatform, glibcVersion, platformName } from '../platform.js';
-import { probeCuda } from './cuda-report.js';
+import { probeCuda, probeKernels } from './cuda-report.js';
 import { findLimits } from './limits.js';
 
 /** All of it, as `--json` prints it, but for the error, of which it prints the text. */
@@ -40,13 +40,15 @@ export interface DoctorFacts {
   memory: { totalBytes: number; limitBytes: number | null };
   addon: { path: string; version: string; build: BuildInfo } | null;
   cuda: CudaReport | null;
+  /** Which kernels run the time steps, where that was asked for and the addon loads. */
+  kernels?: KernelChoice[];
   cache: { directory: string; exists: boolean; bytes: number | null };
   /** Why training does not run here. */
   error: GruError | null;
 }
 
-/** Finds out everything; for a driver that hangs it waits as cuda-report.ts says. */
-export async function gatherFacts(): Promise<DoctorFacts> {
+/** Finds out everything, the kernels where asked for; for a driver that hangs it waits as cuda-report.ts says. */
+export async function gatherFacts({ kernels = false } = {}): Promise<DoctorFacts> {
   const system = currentPlatform();
   const limits = system.os === 'linux' ? findLimits(readText) : {};
   const processors = cpus();
@@ -82,6 +84,10 @@ export async function gatherFacts(): Promise<DoctorFacts> {
     facts.cpu.threads = native.availableThreads();
     facts.cpu.features = native.cpuFeatures();
     facts.cuda = await probeCuda();
+    if (kernels) {
+      const told = facts.cuda.available ? await probeKernels() : null;
+      facts.kernels = told ?? native.kernelChoices(false);
+    }
     facts.cpu.path = native.cpuPath(); // throws where the environment names one that is not here
   } catch (thrown) {
     facts.error = toGruError(thrown);

@@ -1,7 +1,7 @@
 /** What `gru-native doctor` prints for people, who paste it into reports: two columns, without names of users. */
 
 import { homedir } from 'node:os';
-import type { CudaDevice, CudaReport, CudaStage } from '../native.js';
+import type { BuildInfo, CudaDevice, CudaReport, CudaStage } from '../native.js';
 import type { DoctorFacts } from './doctor-facts.js';
 import { bytesText, driverText, table } from './table.js';
 
@@ -76,11 +76,30 @@ function addonRows(addon: DoctorFacts['addon']): Rows {
   return [
     ['addon', addon.path],
     ['', `${addon.version}, ${profile} build for ${target} by rustc ${rustc}`],
-    ...ptx.map(({ name, minimumCapability, minimumCuda }, index): Rows[number] => [
-      index === 0 ? 'PTX' : '',
-      `${name}: compute capability ${minimumCapability} or newer, driver for CUDA ${minimumCuda} or newer`,
-    ]),
+    ...ptxRows(ptx),
   ];
+}
+
+/** The PTX, what needs the same in one row. */
+function ptxRows(ptx: BuildInfo['ptx']): Rows {
+  const namesOf = new Map<string, string[]>();
+  for (const { name, minimumCapability, minimumCuda } of ptx) {
+    const needs = `compute capability ${minimumCapability} or newer, driver for CUDA ${minimumCuda} or newer`;
+    namesOf.set(needs, [...(namesOf.get(needs) ?? []), name]);
+  }
+  return [...namesOf].map(([needs, names], index) => [
+    index === 0 ? 'PTX' : '',
+    `${families(names).join(', ')}: ${needs}`,
+  ]);
+}
+
+/** Names that begin with the same word as one: `words_* (7)`. */
+function families(names: readonly string[]): string[] {
+  const wordOf = (name: string) => name.replace(/_.*/, '');
+  return [...new Set(names.map(wordOf))].map((word) => {
+    const [first = word, ...others] = names.filter((name) => wordOf(name) === word);
+    return others.length === 0 ? first : `${word}_* (${others.length + 1})`;
+  });
 }
 
 /** Whether training runs, and what to do where it does not; a command has a line of its own, to be copied. */

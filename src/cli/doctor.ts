@@ -5,12 +5,15 @@ import { exitCodeOf } from './exit.js';
 
 /** Adds arguments and options. */
 export function declareDoctor(command: Command): void {
-  command.option('--json', 'print one JSON object').action(runDoctor);
+  command
+    .option('--kernels', 'tell also which kernels run on which GPU for which hidden size and precision')
+    .option('--json', 'print one JSON object')
+    .action(runDoctor);
 }
 
-async function runDoctor(flags: { json?: boolean }): Promise<void> {
+async function runDoctor(flags: { json?: boolean; kernels?: boolean }): Promise<void> {
   const { gatherFacts } = await import('./doctor-facts.js');
-  const facts = await gatherFacts();
+  const facts = await gatherFacts({ kernels: flags.kernels ?? false });
   const { error } = facts;
   if (flags.json) {
     const { toNdjson } = await import('../events.js');
@@ -19,6 +22,10 @@ async function runDoctor(flags: { json?: boolean }): Promise<void> {
   } else {
     const { doctorText } = await import('./doctor-text.js');
     process.stdout.write(doctorText(facts));
+    if (facts.kernels !== undefined) {
+      const { kernelsText } = await import('./kernels-text.js');
+      process.stdout.write(`\n${kernelsText(facts.kernels)}`);
+    }
   }
   // All that is to say has been said: not thrown, which would say it again.
   if (error !== null) process.exitCode = exitCodeOf(error);

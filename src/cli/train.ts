@@ -47,7 +47,12 @@ const VALUE_OPTIONS: readonly (readonly [keyof TrainingConfig, string, string, s
   ['initScale', '--init-scale', 'x', 'standard deviation of the initial weights'],
   ['seed', '--seed', 'n', 'seed of all random numbers'],
   ['device', '--device', 'name', 'auto, cpu, cuda or cuda:N'],
-  ['precision', '--precision', 'kind', 'arithmetic of the products: fp32, tf32, bf16 or fp32-exact'],
+  [
+    'precision',
+    '--precision',
+    'kind',
+    'arithmetic of the products: fp32, bf16, tf32 (on a GPU only) or fp32-exact (on the CPU only)',
+  ],
   ['threads', '--threads', 'n', 'threads of the CPU backend, or auto'],
 ];
 

@@ -6,8 +6,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import type { DoctorFacts } from '../../src/cli/doctor-facts.js';
 import { doctorText } from '../../src/cli/doctor-text.js';
+import { kernelsText } from '../../src/cli/kernels-text.js';
 import { findLimits } from '../../src/cli/limits.js';
-import { native } from '../../src/native.js';
+import { type KernelChoice, native } from '../../src/native.js';
 import { currentPlatform, platformName } from '../../src/platform.js';
 import { install } from '../mini-install.js';
 import { addonBytes } from '../patched-addon.js';
@@ -37,10 +38,31 @@ test('where training runs it says so, with exit code 0', async () => {
   const result = await run(cwd, 'doctor');
   expect(result).toMatchObject({ code: 0, stderr: '' });
   expect(rowsOf(result.stdout)).toEqual(ROWS.toSpliced(7, 0, 'PTX'));
+  expect(result.stdout).not.toContain('kernels of the time steps');
   expect(result.stdout).toMatch(/^result +training runs here, on the CPU$/m);
   expect(result.stdout).toMatch(/release build for \w+-\S+ by rustc \d+\.\d+\.\d+$/m);
   expect(result.stdout).toMatch(
-    /^PTX +gru_sm80: compute capability 8\.0 or newer, driver for CUDA 12\.0 or newer$/m,
+    /^PTX +gru_sm80, products_\* \(2\), words_\* \(7\): compute capability 8\.0 or newer, driver\s+for\s+CUDA 12\.0 or newer$/m,
+  );
+  expect(result.stdout).toMatch(
+    /^ +cluster_\* \(7\): compute capability 9\.0 or newer, driver for CUDA 12\.1\s+or newer$/m,
+  );
+});
+
+test('--kernels tells what runs on which GPU, also where there is none', async () => {
+  const text = await run(folder(), 'doctor', '--kernels');
+  expect(text).toMatchObject({ code: 0, stderr: '' });
+  const table = text.stdout.slice(text.stdout.indexOf('kernels of the time steps'));
+  expect(table).toMatch(/^compute capability 8\.0, 8\.6 to 8\.9\n +precision +hidden size +time steps\n/m);
+  expect(table).toMatch(/^compute capability 9\.0 and newer\n/m);
+  expect(table).toMatch(/^ {2}fp32 +1 to \d+ +clusters of \d+, \d lanes$/m);
+  expect(table).toMatch(/^ {13}\d+ and more +one launch a step$/m);
+  expect(table).toMatch(/not asked/);
+  expect(Math.max(...table.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80);
+  const { kernels = [] } = told(await run(folder(), 'doctor', '--kernels', '--json'));
+  expect(kernels).toEqual(native.kernelChoices(false));
+  expect(new Set(kernels.map(({ oldestCapability }) => oldestCapability))).toEqual(
+    new Set(['8.0', '8.6', '9.0']),
   );
 });
 
@@ -141,8 +163,9 @@ const FACTS: DoctorFacts = {
     build: {
       ...{ target: 'x86_64-unknown-linux-musl', profile: 'release', rustc: '1.89.0' },
       ptx: [
-        { name: 'gru_sm90', minimumCapability: '9.0', minimumCuda: '12.1' },
         { name: 'gru_sm80', minimumCapability: '8.0', minimumCuda: '12.0' },
+        { name: 'cluster_fp32_128', minimumCapability: '9.0', minimumCuda: '12.1' },
+        { name: 'cluster_fp32_256', minimumCapability: '9.0', minimumCuda: '12.1' },
       ],
     },
   },
@@ -187,8 +210,8 @@ threads           7, of 64 cores: affinity allows 16, its cgroup grants the time
 memory            128.0 GiB, of which its cgroup grants 8.0 GiB
 addon             /app/gru-native.linux-x64-musl.node
                   0.1.0, release build for x86_64-unknown-linux-musl by rustc 1.89.0
-PTX               gru_sm90: compute capability 9.0 or newer, driver for CUDA 12.1 or newer
-                  gru_sm80: compute capability 8.0 or newer, driver for CUDA 12.0 or newer
+PTX               gru_sm80: compute capability 8.0 or newer, driver for CUDA 12.0 or newer
+                  cluster_* (2): compute capability 9.0 or newer, driver for CUDA 12.1 or newer
 CUDA              available: cuda:1, driver 550.54.14 for up to CUDA 12.4, kernels gru_sm80
   driver library  libcuda.so.1
   cuda:0          Some GPU, compute capability 9.0, 80.0 GiB, not usable
@@ -199,6 +222,43 @@ CUDA              available: cuda:1, driver 550.54.14 for up to CUDA 12.4, kerne
     context       made
 cache             /cache (not readable)
 result            training runs here, on the GPU
+`);
+});
+
+test('the text of the kernels of a GPU', () => {
+  type Common = Pick<KernelChoice, 'fewestHidden' | 'way' | 'kernels'>;
+  const steps: Common = { fewestHidden: 1, way: 'steps', kernels: ['step_forward', 'step_backward'] };
+  const clusters: Common = { fewestHidden: 1, way: 'cluster', kernels: ['forward', 'backward'] };
+  const choices: KernelChoice[] = [
+    { ...steps, oldestCapability: '8.0', newestCapability: '8.0', precision: 'fp32' },
+    { ...steps, oldestCapability: '8.6', newestCapability: '8.9', precision: 'fp32' },
+    {
+      ...{ ...clusters, oldestCapability: '9.0', precision: 'bf16', mostHidden: 512, blocks: 16, lanes: 8 },
+      ...{ groupsAtOnce: [15, 14], registers: [168, 116], sharedBytes: [98_304, 98_305] },
+    },
+    {
+      ...{ ...steps, oldestCapability: '9.0', precision: 'bf16', fewestHidden: 513 },
+      ...{ registers: [40, 40], sharedBytes: [13_312, 1024] },
+    },
+  ];
+  expect(kernelsText(choices)).toBe(`\
+kernels of the time steps
+
+compute capability 8.0, 8.6 to 8.9
+  precision  hidden size  time steps
+  fp32       any          one launch a step
+
+compute capability 9.0 and newer
+  precision  hidden size   time steps               at once  registers  shared
+  bf16       1 to 512      clusters of 16, 8 lanes  15/14    168/116    96/97 KiB
+             513 and more  one launch a step                 40         13/1 KiB
+
+one launch a step: the recurrence is computed in fp32 whatever the precision.
+clusters of 8, 4 lanes: 8 blocks keep the recurrent weights on the chip and
+run 4 lanes of the batch through all steps; groups likewise, on GPUs without
+clusters, where all of a batch must fit at once.
+at once: clusters or groups that the GPU holds.
+Two numbers: forward/backward.
 `);
 });
 

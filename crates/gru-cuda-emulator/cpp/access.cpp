@@ -70,6 +70,12 @@ void fail_race(const char* now, const void* place, Stamp before, const char* ear
   machine->abandon();
 }
 
+void fail_four(const void* place) {
+  machine->report(Fault::alignment, current, "16 bytes at once at %s, which is no multiple of that",
+                  name_place(place).c_str());
+  machine->abandon();
+}
+
 void fail_shared_bounds(const char* name, unsigned count, long long index) {
   machine->report(Fault::bounds, current, "element %lld of shared array '%s' of %u", index, name, count);
   machine->abandon();

@@ -12,6 +12,7 @@ namespace emulator {
 // Out of line: what happens seldom. What fails does not return.
 void read_by_several(const void* place, Shadow& shadow);
 [[noreturn]] void fail_race(const char* now, const void* place, Stamp before, const char* earlier);
+[[noreturn]] void fail_four(const void* place);
 [[noreturn]] void fail_shared_bounds(const char* name, unsigned count, long long index);
 Shadow* check_region(const void* data, unsigned long long length, std::size_t size, unsigned long long index);
 
@@ -79,6 +80,10 @@ class Cell {
     return *place = value;
   }
 };
+
+inline void check_four(const void* place) {
+  if (reinterpret_cast<std::uintptr_t>(place) % 16 != 0) fail_four(place);
+}
 
 // Mirrors gru_cuda::task::Region.
 template <class T>

@@ -176,8 +176,8 @@ void send(Delivery delivery, unsigned elements, long long index, const Declarati
     machine->abandon();
   }
   if (reinterpret_cast<std::uintptr_t>(delivery.place) % (delivery.count * sizeof(std::uint32_t)) != 0) {
-    machine->report(Fault::alignment, &thread, "element %lld of shared array '%s': a pair begins at 8 bytes", index,
-                    declaration.name);
+    machine->report(Fault::alignment, &thread, "element %lld of shared array '%s': %u elements begin at a multiple of %u bytes",
+                    index, declaration.name, delivery.count, delivery.count * 4);
     machine->abandon();
   }
   delivery.barrier = barrier.data + barrier.index;

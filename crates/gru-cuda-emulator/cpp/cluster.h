@@ -47,7 +47,7 @@ struct Remote {
 };
 
 struct Delivery {
-  std::uint32_t words[2];
+  std::uint32_t words[4];
   unsigned count;  // of words
   std::uint32_t* place;
   Shadow* shadow;

@@ -10,6 +10,7 @@
 #include "mma.h"
 #include "register.h"
 #include "sync.h"
+#include "words.h"
 
 namespace emulator {
 
@@ -50,6 +51,51 @@ EMULATOR_SHUFFLES(float)
 EMULATOR_SHUFFLES(double)
 EMULATOR_SHUFFLES(unsigned)
 #undef EMULATOR_SHUFFLES
+
+// The first of four elements lies at a multiple of 16 bytes.
+template <class Array, class Number, class T>
+void load_four(const Array& array, Number index, Register<T> (&four)[4]) {
+  check_four((array[index]).place);
+  for (int i = 0; i < 4; ++i) four[i] = T(array[index + i]);
+}
+template <class Array, class Number, class T>
+void store_four(const Array& array, Number index, const Register<T> (&four)[4]) {
+  check_four((array[index]).place);
+  for (int i = 0; i < 4; ++i) array[index + i] = T(four[i]);
+}
+
+// Goes on by 1 whenever it is read.
+inline long long cycles() { return machine->cycles++; }
+// A value that a word can hold, as bits and back.
+template <class T>
+std::uint32_t word_bits(T value) {
+  static_assert(sizeof(T) == 4, "the value of a word has 32 bits");
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+template <class T>
+void store_word(const WordRegion& words, unsigned index, T value, unsigned tag) {
+  store_tagged(words, index, word_bits(value), tag);
+}
+template <class T>
+void store_word_pair(const WordRegion& words, unsigned index, T first, T second, unsigned tag) {
+  check_four((words[index]).place);
+  store_tagged(words, index, word_bits(first), tag);
+  store_tagged(words, index + 1, word_bits(second), tag);
+}
+template <class T, std::size_t count>
+void await_words(const WordRegion& words, unsigned first, unsigned stride, unsigned tag, Register<T> (&values)[count],
+                 EMULATOR_CALLER) {
+  static_assert(sizeof(T) == 4, "the value of a word has 32 bits");
+  std::uint32_t bits[count];
+  await_tagged(words, first, stride, tag, bits, count, {"await_words", file, line});
+  for (std::size_t i = 0; i < count; ++i) {
+    T value;
+    std::memcpy(&value, &bits[i], sizeof value);
+    values[i] = value;
+  }
+}
 
 inline float to_tf32(float value) { return round_tf32(value); }
 inline unsigned pack_bf16(float low, float high) { return round_bf16(high) << 16 | round_bf16(low); }
@@ -104,6 +150,10 @@ inline void store_async_pair(const Remote<unsigned>& place, unsigned first, unsi
                              const Remote<Barrier>& barrier) {
   unsigned values[2] = {first, second};
   store_to_peer(place, values, 2, barrier);
+}
+template <class T>
+void store_async_four(const Remote<T>& place, const Register<T> (&four)[4], const Remote<Barrier>& barrier) {
+  store_to_peer(place, Values<T, 4>(four).all, 4, barrier);
 }
 
 }  // namespace device

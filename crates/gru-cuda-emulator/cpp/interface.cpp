@@ -33,6 +33,7 @@ extern "C" {
 std::size_t emulator_kernel_count() { return emulator::kernels().size(); }
 const char* emulator_kernel_name(std::size_t number) { return emulator::kernels()[number].name; }
 std::size_t emulator_task_bytes(std::size_t number) { return emulator::kernels()[number].task_bytes; }
+unsigned emulator_cluster_size(std::size_t number) { return emulator::kernels()[number].cluster_size; }
 
 std::uint64_t emulator_allocate(std::size_t bytes) { return emulator::allocate(bytes); }
 bool emulator_free(std::uint64_t address) { return emulator::release(address); }

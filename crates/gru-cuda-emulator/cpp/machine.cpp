@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cluster.h"
+#include "words.h"
 
 namespace emulator {
 
@@ -73,6 +74,8 @@ void Machine::run_cluster(std::uint32_t number) {
   cluster_meeting.clear();
   barriers.clear();
   deliveries.clear();
+  word_stores.clear();
+  word_waiters.clear();
   for (Thread& thread : threads) thread.clock = SharedClock();
 }
 
@@ -92,6 +95,8 @@ void Machine::set_up(std::uint32_t number) {
   }
   unsigned count = num_blocks * kernel.threads;
   exited = cluster_arrived = cluster_phase = 0;
+  held = num_blocks;
+  hold = 0;
   cluster_waiters.clear();
   warps.resize(count / 32);
   for (Warp& warp : warps) {
@@ -121,14 +126,33 @@ void Machine::set_up(std::uint32_t number) {
   }
 }
 
+// One that may go on. With the seeds that bring deliveries early, one block is held back for a while, unless nothing
+// else can happen, so that the others get as far ahead of it as they can.
+std::uint32_t Machine::pick_thread() {
+  auto count = static_cast<std::uint32_t>(ready.size());
+  std::uint32_t pick = random(count);
+  if (num_blocks == 1 || eager == 0) return pick;
+  if (hold == 0) {
+    held = random(num_blocks + 1);  // or none
+    hold = 1 + random(1 << 17);
+  }
+  --hold;
+  for (int again = 0; again < 16 && ready[pick]->block->rank == held; ++again) pick = random(count);
+  return pick;
+}
+
 void Machine::schedule() {
   while (fault == Fault::none) {
-    if (!deliveries.empty() && (ready.empty() || (eager != 0 && random(eager) == 0))) {
-      deliver(random(static_cast<std::uint32_t>(deliveries.size())));
+    std::uint32_t pick = ready.empty() ? 0 : pick_thread();
+    bool is_stuck = ready.empty() || ready[pick]->block->rank == held;
+    auto under_way = static_cast<std::uint32_t>(deliveries.size() + word_stores.size());
+    if (under_way > 0 && (is_stuck || (eager != 0 && random(eager) == 0))) {
+      std::uint32_t number = random(under_way);
+      if (number < deliveries.size()) deliver(number);
+      else bring_word(number - static_cast<std::uint32_t>(deliveries.size()));
       continue;
     }
     if (ready.empty()) break;
-    std::uint32_t pick = random(static_cast<std::uint32_t>(ready.size()));
     Thread* thread = ready[pick];
     ready[pick] = ready.back();
     ready.pop_back();

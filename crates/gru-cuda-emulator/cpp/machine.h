@@ -1,13 +1,14 @@
 // The machine that runs a launch: threads, blocks, the cluster that lives now, and who may go on.
 //
 // The blocks of a cluster live together, cluster after cluster, in a random order; of the threads that may go on
-// one is picked at random and runs until it waits. All randomness follows from the launch's seed. A machine
+// one is picked at random, not always fairly, and runs until it waits. All randomness follows from the launch's seed. A machine
 // belongs to one system thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "clock.h"
@@ -98,6 +99,8 @@ struct Launch {
 struct Delivery;
 // The state of an mbarrier: see cluster.cpp.
 struct BarrierState;
+// A store of a tagged word that is under way: see words.h.
+struct WordStore;
 
 class Machine {
  public:
@@ -133,6 +136,7 @@ class Machine {
   std::vector<Warp> warps;
   std::vector<Thread> threads;
   unsigned num_blocks = 0;  // of the cluster
+  long long cycles = 0;     // reads of the clock
   unsigned exited = 0;
 
   // The cluster's barrier.
@@ -145,10 +149,14 @@ class Machine {
   std::vector<BarrierState> barriers;
   std::vector<Delivery> deliveries;
 
+  std::vector<WordStore> word_stores;
+  std::unordered_multimap<const void*, Thread*> word_waiters;  // by the word
+
  private:
   void run_cluster(std::uint32_t number);
   void set_up(std::uint32_t number);
   void schedule();
+  std::uint32_t pick_thread();
   void exit_thread();
   void report_deadlock();
   static void run_thread();
@@ -160,6 +168,7 @@ class Machine {
   std::vector<std::uint32_t> order;
   std::uint64_t random_state = 0;
   std::uint32_t eager = 0;  // one of so many steps brings a delivery early; 0: none does
+  std::uint32_t held = 0, hold = 0;  // the block that is held back, and for how many picks
   std::uint32_t first_serial = 0;
   std::uint32_t high = 0;
 };

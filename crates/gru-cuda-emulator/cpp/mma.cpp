@@ -31,13 +31,21 @@ float* accumulator(void* const* lanes, int row, int column) {
   return static_cast<const Part<Operand>*>(lanes[lane])->d + (row / 8 * 2 + column % 2);
 }
 
+// Every element is summed in ascending k. Operands are fetched first, so that the rest is plain loops.
 template <class Operand, int depth, class A, class B>
 void multiply(void* const* lanes, A a, B b) {
-  for (int row = 0; row < rows; ++row)
-    for (int column = 0; column < columns; ++column) {
-      float* sum = accumulator<Operand>(lanes, row, column);
-      for (int k = 0; k < depth; ++k) *sum = std::fmaf(a(row, k), b(k, column), *sum);
+  float right[depth][columns];
+  for (int k = 0; k < depth; ++k)
+    for (int column = 0; column < columns; ++column) right[k][column] = b(k, column);
+  for (int row = 0; row < rows; ++row) {
+    float sums[columns];
+    for (int column = 0; column < columns; ++column) sums[column] = *accumulator<Operand>(lanes, row, column);
+    for (int k = 0; k < depth; ++k) {
+      float left = a(row, k);
+      for (int column = 0; column < columns; ++column) sums[column] = std::fmaf(left, right[k][column], sums[column]);
     }
+    for (int column = 0; column < columns; ++column) *accumulator<Operand>(lanes, row, column) = sums[column];
+  }
 }
 
 }  // namespace

@@ -8,6 +8,8 @@ unsafe extern "C" {
     pub fn emulator_kernel_name(number: usize) -> *const c_char;
     /// `number` is below the count.
     pub fn emulator_task_bytes(number: usize) -> usize;
+    /// `number` is below the count.
+    pub fn emulator_cluster_size(number: usize) -> u32;
 
     /// 0 if there is no memory.
     pub fn emulator_allocate(bytes: usize) -> u64;

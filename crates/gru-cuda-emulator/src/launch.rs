@@ -67,22 +67,31 @@ pub fn launch(
 
 /// The names of all kernels.
 pub fn kernels() -> Vec<&'static str> {
-    table().map(|(name, _)| name).collect()
+    table().map(|(_, name)| name).collect()
 }
 
 /// Bytes of the task that a kernel takes.
 pub fn argument_size(kernel: &str) -> Option<usize> {
-    table().find(|(name, _)| *name == kernel).map(|(_, bytes)| bytes)
+    // SAFETY: the number is one of the table's.
+    number(kernel).map(|number| unsafe { foreign::emulator_task_bytes(number) })
 }
 
-fn table() -> impl Iterator<Item = (&'static str, usize)> {
+/// Blocks of the clusters that a kernel is compiled for; 1 where it is for none.
+pub fn cluster_size(kernel: &str) -> Option<u32> {
+    // SAFETY: the number is one of the table's.
+    number(kernel).map(|number| unsafe { foreign::emulator_cluster_size(number) })
+}
+
+fn number(kernel: &str) -> Option<usize> {
+    table().find(|(_, name)| *name == kernel).map(|(number, _)| number)
+}
+
+fn table() -> impl Iterator<Item = (usize, &'static str)> {
     // SAFETY: the table is complete before main and never changes; its strings are literals of C++.
     let count = unsafe { foreign::emulator_kernel_count() };
     (0..count).map(|number| {
         // SAFETY: as above, and the number is below the count.
-        let (name, bytes) = unsafe {
-            (CStr::from_ptr(foreign::emulator_kernel_name(number)), foreign::emulator_task_bytes(number))
-        };
-        (name.to_str().expect("kernels have names in ASCII"), bytes)
+        let name = unsafe { CStr::from_ptr(foreign::emulator_kernel_name(number)) };
+        (number, name.to_str().expect("kernels have names in ASCII"))
     })
 }

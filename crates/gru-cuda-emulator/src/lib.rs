@@ -20,5 +20,5 @@ mod memory;
 
 pub use device::Emulator;
 pub use fault::{Fault, FaultKind};
-pub use launch::{Options, argument_size, kernels, launch};
+pub use launch::{Options, argument_size, cluster_size, kernels, launch};
 pub use memory::{allocate, free, read, write};

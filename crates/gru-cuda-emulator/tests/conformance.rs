@@ -5,8 +5,10 @@
 use gru_core::conformance::{self, Tolerance};
 use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
+use gru_cuda::device::{Launch, Order};
+use gru_cuda::recurrence::{Exchange, Persistent};
 use gru_cuda::update::Mode;
-use gru_cuda::{CudaBackend, self_test};
+use gru_cuda::{CudaBackend, Precision, Recurrence, self_test};
 use gru_cuda_emulator::{Emulator, Options};
 use std::ops::ControlFlow;
 
@@ -71,12 +73,131 @@ mod emulator_suite {
     gru_core::conformance_suite!(make, Tolerance::F32);
 }
 
+/// What depends on the operands' precision, on tensor cores; the time steps are run in f32. Of what takes long only so
+/// much as differs from fp32.
+macro_rules! tensor_suite {
+    ($module:ident, $precision:expr, $tolerance:expr) => {
+        mod $module {
+            use super::*;
+
+            fn make(sizes: Sizes) -> Box<dyn Backend> {
+                let device = emulator(1, &sizes);
+                Box::new(CudaBackend::for_corpus(device, sizes, $precision, 0).unwrap())
+            }
+
+            #[test]
+            fn gradients_equal_the_oracle_at_odd_sizes() {
+                conformance::gradients_equal_the_oracle_at_odd_sizes(make, $tolerance);
+            }
+
+            #[test]
+            fn shorter_updates_equal_the_oracle() {
+                conformance::shorter_updates_equal_the_oracle(make, $tolerance);
+            }
+
+            #[test]
+            fn training_equals_the_oracle() {
+                conformance::training_equals_the_oracle_at([65, 48, 16, 12], 2, make, $tolerance);
+            }
+
+            #[test]
+            fn evaluation_equals_the_oracle() {
+                conformance::evaluation_equals_the_oracle(make, $tolerance);
+            }
+
+            /// Text is written in f32, whatever the training's precision.
+            #[test]
+            fn forward_equals_the_oracle() {
+                conformance::forward_equals_the_oracle(make, Tolerance::F32);
+            }
+        }
+    };
+}
+
+/// The suite once more for a pair of persistent kernels.
+macro_rules! persistent_suite {
+    ($suite:ident, $exchange:ident, $precision:ident, $tolerance:ident) => {
+        mod $suite {
+            use super::*;
+
+            fn make(sizes: Sizes) -> Box<dyn Backend> {
+                persistent(sizes, Exchange::$exchange, Precision::$precision)
+            }
+
+            gru_core::conformance_suite!(make, Tolerance::$tolerance);
+        }
+    };
+}
+
+tensor_suite!(tf32, Precision::Tf32, Tolerance::TF32);
+tensor_suite!(bf16, Precision::Bf16, Tolerance::BF16);
+
+persistent_suite!(cluster_fp32, Cluster, Fp32, F32);
+persistent_suite!(cluster_tf32, Cluster, Tf32, TF32);
+persistent_suite!(cluster_bf16, Cluster, Bf16, BF16);
+persistent_suite!(words_fp32, Words, Fp32, F32);
+persistent_suite!(words_tf32, Words, Tf32, TF32);
+persistent_suite!(words_bf16, Words, Bf16, BF16);
+
+/// A backend on persistent kernels. Races are not looked for, but in `no_order_of_events_changes_a_bit`: they take the
+/// most time where many threads live together, and depend on the code and not on how often it runs.
+fn persistent(sizes: Sizes, exchange: Exchange, precision: Precision) -> Box<dyn Backend> {
+    let mut backend = persistent_on(Options { seed: 1, check_races: false }, sizes, exchange, precision);
+    backend.set_limit(4);
+    Box::new(backend)
+}
+
+fn persistent_on(
+    options: Options,
+    sizes: Sizes,
+    exchange: Exchange,
+    precision: Precision,
+) -> CudaBackend<Emulator> {
+    let mut emulator = Emulator::new(options);
+    emulator.set_exchange(exchange);
+    let backend = CudaBackend::for_corpus(emulator, sizes, precision, 0).unwrap();
+    let Recurrence::Persistent(pair) = backend.path().recurrence else { panic!("{:?}", backend.path()) };
+    assert_eq!((pair.exchange, pair.precision), (exchange, precision));
+    backend
+}
+
+/// More hidden units than the suite has, for the pairs that hold them.
+#[test]
+fn gradients_of_many_hidden_units_equal_the_oracles() {
+    let make = |sizes| persistent(sizes, Exchange::Cluster, Precision::Bf16);
+    conformance::gradients_equal_the_oracle_at(&[[20, 300, 9, 3]], make, Tolerance::BF16);
+}
+
+/// With every seed threads run and stores come in another order, and races are looked for.
+#[test]
+fn no_order_of_events_changes_a_bit() {
+    for precision in Precision::ALL {
+        let mut first = None;
+        for seed in 0..6 {
+            let sizes =
+                Sizes { vocab_size: 23, hidden_size: 37, batch_size: 9, num_steps: 5, candidate_bias: true };
+            let options = Options { seed, check_races: true };
+            let mut backend = persistent_on(options, sizes, Exchange::Cluster, precision);
+            let mut plan = prepare(&mut backend);
+            plan.starts.truncate(18);
+            plan.learning_rate.truncate(2);
+            let bits = train(&mut backend, &plan);
+            assert!(*first.get_or_insert_with(|| bits.clone()) == bits, "{precision:?}, seed {seed}");
+        }
+    }
+}
+
 /// Instead of all of the odd sizes, which take minutes under the sanitizers.
 #[cfg(feature = "sanitize")]
 #[test]
 fn gradients_at_some_sizes_equal_the_oracles() {
     let some = [0, 1, 6, 7].map(|index| conformance::ODD_SIZES[index]);
     conformance::gradients_equal_the_oracle_at(&some, make, Tolerance::F32);
+    let one = [[29, 21, 9, 3]];
+    let make = |sizes| persistent(sizes, Exchange::Cluster, Precision::Fp32);
+    conformance::gradients_equal_the_oracle_at(&one, make, Tolerance::F32);
+    let make = |sizes| persistent(sizes, Exchange::Cluster, Precision::Bf16);
+    conformance::gradients_equal_the_oracle_at(&one, make, Tolerance::BF16);
 }
 
 const SIZES: Sizes =
@@ -125,6 +246,48 @@ fn any_order_of_threads_gives_the_same_bits() {
     let first = run(1);
     for seed in 2..8 {
         assert!(run(1000 * seed) == first, "seed {seed}");
+    }
+}
+
+/// The same where blocks wait for words of each other, with races looked for: two groups in f32, of which one is not
+/// full.
+#[test]
+fn any_order_of_words_gives_the_same_bits() {
+    for precision in [Precision::Fp32, Precision::Tf32, Precision::Bf16] {
+        let run = |seed| {
+            let mut emulator = Emulator::new(Options { seed, check_races: true });
+            emulator.set_exchange(Exchange::Words);
+            let mut backend = CudaBackend::for_corpus(emulator, SIZES, precision, 0).unwrap();
+            assert!(matches!(backend.path().recurrence, Recurrence::Persistent(_)));
+            let mut plan = prepare(&mut backend);
+            plan.starts.truncate(2 * SIZES.batch_size);
+            plan.learning_rate.truncate(2);
+            train(&mut backend, &plan)
+        };
+        let first = run(1);
+        for seed in 2..6 {
+            assert!(run(1000 * seed) == first, "{precision:?}, seed {seed}");
+        }
+    }
+}
+
+/// The kernels do not know how their blocks exchange: every pair by words gives the bits of the one in clusters. At
+/// sizes that fill neither units nor lanes.
+#[test]
+fn words_give_the_bits_of_clusters() {
+    for pair in Persistent::all().filter(|pair| pair.exchange == Exchange::Words) {
+        let sizes = Sizes { hidden_size: pair.capacity / 2 + 9, batch_size: 9, ..SIZES };
+        let [words, cluster] = [Exchange::Words, Exchange::Cluster].map(|exchange| {
+            let mut emulator = Emulator::new(Options { seed: 1, check_races: false });
+            emulator.set_exchange(exchange);
+            let mut backend = CudaBackend::for_corpus(emulator, sizes, pair.precision, 0).unwrap();
+            assert_eq!(backend.path().recurrence, Recurrence::Persistent(Persistent { exchange, ..pair }));
+            let mut plan = prepare(&mut backend);
+            plan.starts.truncate(sizes.batch_size);
+            plan.learning_rate.truncate(1);
+            train(&mut backend, &plan)
+        });
+        assert!(words == cluster, "{pair:?}");
     }
 }
 
@@ -199,6 +362,29 @@ fn single_launches_compute_what_a_captured_sequence_does() {
     assert_eq!(captured.parameters(), single.parameters());
 }
 
+/// What runs beside the others is waited for where it has to be and not by luck: with a join that comes one launch too
+/// late, some seed reads what nobody has written yet.
+#[test]
+fn a_join_that_comes_too_late_shows() {
+    let faults = |late: bool| -> Vec<String> {
+        let run = |seed| {
+            let mut backend = backend(seed);
+            let plan = prepare(&mut backend);
+            let mut launches: Vec<Launch> = backend.launches(&plan, Mode::Train).unwrap();
+            let join = launches.iter().position(|launch| launch.order == Order::Join).unwrap();
+            if late {
+                launches[join].order = Order::Next;
+                launches[join + 1].order = Order::Join;
+            }
+            gru_cuda::Device::run(backend.device(), &launches).err().map(|error| error.to_string())
+        };
+        (1..7).filter_map(run).collect()
+    };
+    assert_eq!(faults(false), Vec::<String>::new());
+    let found = faults(true);
+    assert!(!found.is_empty() && found.iter().all(|words| words.contains("report_update")), "{found:?}");
+}
+
 /// As a timing repeats them: always the first update, whatever there is of a second.
 #[test]
 fn single_launches_can_be_repeated() {
@@ -253,15 +439,23 @@ fn a_network_gives_all_its_memory_back() {
 
 #[test]
 fn the_self_test_passes() {
-    let error = self_test::greatest_error(Emulator::new(Options::default())).unwrap();
-    assert!(self_test::passes(error), "{error}");
-    assert!(error > 0.0, "f32 cannot equal f64");
+    for precision in Precision::ALL {
+        for exchange in [None, Some(Exchange::Cluster)] {
+            let mut emulator = Emulator::new(Options::default());
+            if let Some(exchange) = exchange {
+                emulator.set_exchange(exchange);
+            }
+            let error = self_test::greatest_error(emulator, precision).unwrap();
+            assert!(self_test::passes(error, precision), "{precision:?}, {exchange:?}: {error}");
+            assert!(error > 0.0, "{precision:?} cannot equal f64");
+        }
+    }
 }
 
 /// The table of kernels in Rust and the kernels themselves say the same.
 #[test]
 fn every_kernel_is_there_and_takes_a_task() {
-    for kernel in gru_cuda::Kernel::ALL {
+    for kernel in gru_cuda::Kernel::all() {
         let bytes = gru_cuda_emulator::argument_size(kernel.name());
         assert_eq!(bytes, Some(size_of::<gru_cuda::Task>()), "{}", kernel.name());
     }

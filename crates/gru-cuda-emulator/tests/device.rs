@@ -1,9 +1,10 @@
 //! The emulator as a device of the CUDA backend.
 
 use gru_core::Error;
-use gru_cuda::device::Launch;
+use gru_cuda::device::{Launch, Order};
+use gru_cuda::recurrence::{Exchange, Persistent};
 use gru_cuda::task::Region;
-use gru_cuda::{Device, Kernel, Task};
+use gru_cuda::{Device, Kernel, Precision, Recurrence, Task};
 use gru_cuda_emulator::{Emulator, Options};
 
 fn emulator() -> Emulator {
@@ -58,7 +59,7 @@ fn carry_state(device: &mut Emulator, length: u64) -> (Launch, u64) {
         stopped: Region { address: flags + 4, length: 1 },
         ..Task::default()
     };
-    (Launch { kernel: Kernel::CarryState, blocks: [1, 1], task }, state)
+    (Launch { kernel: Kernel::CarryState, blocks: [1, 1], task, order: Order::Next }, state)
 }
 
 #[test]
@@ -83,4 +84,73 @@ fn a_fault_becomes_an_error_with_its_words() {
     let (launch, _) = carry_state(&mut device, 15);
     let error = device.run(&[launch]).unwrap_err().to_string();
     assert!(error.contains("out of bounds: kernel 'carry_state', block (0, 0) thread 15"), "{error}");
+}
+
+/// Two launches write to the same place, one of them beside the other, and a third reads it. Gives what it read.
+fn read_behind(seed: u64, orders: [Order; 3]) -> Result<f32, Error> {
+    let mut device = Emulator::new(Options { seed, check_races: false });
+    let (launch, result) = carry_state(&mut device, 16);
+    let numbers = device.allocate(4 * 32 * 3).unwrap();
+    // What `carry_state` takes is the second half of h.
+    let values: Vec<f32> = (0..96).map(|i| (i / 32) as f32).collect();
+    device.write(numbers, bytemuck::cast_slice(&values)).unwrap();
+    let h = |number: u64| Region { address: numbers + 4 * 32 * number, length: 32 };
+    let shared = Region { address: h(0).address + 4 * 16, length: 16 };
+    let carry = |from, to| Task { h: from, state: to, ..launch.task };
+    let tasks = [carry(h(1), shared), carry(h(2), shared), carry(h(0), launch.task.state)];
+    let launches = [0, 1, 2].map(|i| Launch { task: tasks[i], order: orders[i], ..launch });
+    device.run(&launches)?;
+    let mut bytes = [0; 4];
+    device.read(result, &mut bytes)?;
+    Ok(f32::from_le_bytes(bytes))
+}
+
+#[test]
+fn what_is_beside_runs_early_or_late_and_before_the_join() {
+    let (next, beside, join) = (Order::Next, Order::Beside, Order::Join);
+    let read = |orders| -> Vec<f32> { (1..20).map(|seed| read_behind(seed, orders).unwrap()).collect() };
+    assert_eq!(read([next, next, next]), [2.0; 19]);
+    assert_eq!(read([beside, beside, join]), [2.0; 19], "the second branch has an order too");
+    let either = read([beside, next, join]);
+    assert!(either.iter().all(|value| [1.0, 2.0].contains(value)), "{either:?}");
+    for value in [1.0, 2.0] {
+        assert!(either.iter().filter(|&&read| read == value).count() > 4, "{either:?}");
+    }
+    let without = read_behind(1, [next, join, beside]).unwrap_err().to_string();
+    assert!(without.ends_with("received: carry_state beside them to the end"), "{without}");
+}
+
+/// Of persistent kernels whose blocks wait for each other all groups must be on the device at the same time; of
+/// clusters each goes by itself.
+#[test]
+fn persistent_kernels_run_where_their_groups_fit() {
+    let mut device = emulator();
+    let choose = |device: &Emulator, hidden_size, batch_size| {
+        Recurrence::choose(device, hidden_size, batch_size, Precision::Fp32).unwrap()
+    };
+    assert_eq!(choose(&device, 128, 32), Recurrence::Steps);
+    for (exchange, groups, batch_size, runs) in [
+        (Exchange::Cluster, 1, 32, true),
+        (Exchange::Cluster, 0, 32, false),
+        (Exchange::Words, 8, 32, true),
+        (Exchange::Words, 7, 32, false),
+        (Exchange::Words, 7, 28, true),
+        (Exchange::Words, 7, 29, false),
+    ] {
+        device.set_exchange(exchange);
+        device.set_resident_groups(groups);
+        for (hidden_size, capacity) in [(1, 128), (128, 128), (129, 256), (256, 256)] {
+            let pair = Persistent { exchange, precision: Precision::Fp32, capacity };
+            let expected = if runs { Recurrence::Persistent(pair) } else { Recurrence::Steps };
+            assert_eq!(choose(&device, hidden_size, batch_size), expected, "{exchange:?}, {groups} groups");
+        }
+        assert_eq!(choose(&device, 257, batch_size), Recurrence::Steps);
+    }
+}
+
+#[test]
+fn cooperative_are_the_kernels_that_exchange_by_words() {
+    for kernel in Kernel::all() {
+        assert_eq!(kernel.is_cooperative(), kernel.name().contains("_words_"), "{}", kernel.name());
+    }
 }

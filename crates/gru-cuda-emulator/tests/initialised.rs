@@ -7,7 +7,7 @@ use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use gru_cuda::device::Launch;
 use gru_cuda::task::Region;
-use gru_cuda::{CudaBackend, Device};
+use gru_cuda::{CudaBackend, Device, Kernel};
 use gru_cuda_emulator::{Emulator, FaultKind, Options};
 use std::ops::ControlFlow;
 use support::{Buffer, Memory, SEEDS, assert_fault, run};
@@ -18,6 +18,10 @@ struct Strict(Emulator);
 impl Device for Strict {
     fn free_bytes(&self) -> Result<u64, Error> {
         self.0.free_bytes()
+    }
+
+    fn resident_groups(&self, kernel: Kernel) -> Result<u32, Error> {
+        self.0.resident_groups(kernel)
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<u64, Error> {

@@ -152,7 +152,7 @@ fn wrong_launches_are_refused() {
 #[test]
 fn the_table_names_every_kernel() {
     let names = kernels();
-    for kernel in gru_cuda::Kernel::ALL {
+    for kernel in gru_cuda::Kernel::all() {
         assert!(names.contains(&kernel.name()), "{}", kernel.name());
         assert_eq!(argument_size(kernel.name()), Some(size_of::<gru_cuda::Task>()));
     }

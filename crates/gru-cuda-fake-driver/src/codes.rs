@@ -21,9 +21,13 @@ pub const LAUNCH_OUT_OF_RESOURCES: Code = 701;
 pub const LAUNCH_FAILED: Code = 719;
 pub const STREAM_CAPTURE_UNSUPPORTED: Code = 900;
 pub const STREAM_CAPTURE_INVALIDATED: Code = 901;
+pub const STREAM_CAPTURE_UNJOINED: Code = 904;
+pub const STREAM_CAPTURE_ISOLATION: Code = 905;
+pub const CAPTURED_EVENT: Code = 907;
+pub const INVALID_CLUSTER_SIZE: Code = 912;
 pub const UNKNOWN: Code = 999;
 
-const TEXTS: [(Code, &CStr, &CStr); 23] = [
+const TEXTS: [(Code, &CStr, &CStr); 26] = [
     (0, c"CUDA_SUCCESS", c"no error"),
     (INVALID_VALUE, c"CUDA_ERROR_INVALID_VALUE", c"invalid argument"),
     (OUT_OF_MEMORY, c"CUDA_ERROR_OUT_OF_MEMORY", c"out of memory"),
@@ -69,7 +73,18 @@ const TEXTS: [(Code, &CStr, &CStr); 23] = [
         c"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
         c"operation failed due to a previous error during capture",
     ),
-    (912, c"CUDA_ERROR_INVALID_CLUSTER_SIZE", c"invalid cluster configuration"),
+    (STREAM_CAPTURE_UNJOINED, c"CUDA_ERROR_STREAM_CAPTURE_UNJOINED", c"capturing stream has unjoined work"),
+    (
+        STREAM_CAPTURE_ISOLATION,
+        c"CUDA_ERROR_STREAM_CAPTURE_ISOLATION",
+        c"dependency created on uncaptured work in another stream",
+    ),
+    (
+        CAPTURED_EVENT,
+        c"CUDA_ERROR_CAPTURED_EVENT",
+        c"operation not permitted on an event last recorded in a capturing stream",
+    ),
+    (INVALID_CLUSTER_SIZE, c"CUDA_ERROR_INVALID_CLUSTER_SIZE", c"invalid cluster configuration"),
     (UNKNOWN, c"CUDA_ERROR_UNKNOWN", c"unknown error"),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::codes::{Code, INVALID_DEVICE, INVALID_VALUE, NO_DEVICE};
 use crate::settings::{Init, Settings, Start};
-use crate::state::{Handle, as_handle, call, call_initialised, hang, log, put, set_current};
+use crate::state::{Handle, as_handle, call, call_in_context, call_initialised, hang, log, put, set_current};
 use std::ffi::{c_char, c_int, c_uint};
 
 /// SIGSTOP, as Linux numbers it: every thread of the process stands still until it is told to go on, or killed.
@@ -87,12 +87,23 @@ unsafe extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, d
     call_initialised("cuDeviceGetAttribute", |_, settings| {
         let (major, minor) = capability(settings, device)?;
         let known = match attribute {
+            // Multiprocessors; whether launches can be cooperative.
+            16 => 108,
+            95 => 1,
             75 => major,
             76 => minor,
             _ => return Err(INVALID_VALUE),
         };
         // SAFETY: the caller's promise.
         unsafe { put(value, known) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuCtxGetDevice(device: *mut c_int) -> Code {
+    call_in_context("cuCtxGetDevice", |context, _| {
+        // SAFETY: the caller's promise.
+        unsafe { put(device, context.device) }
     })
 }
 

@@ -1,9 +1,10 @@
 //! Memory: the emulator's, of which kernels see every byte and no other.
 
+use crate::capture::running;
 use crate::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, STREAM_CAPTURE_UNSUPPORTED};
 use crate::settings::Settings;
 use crate::state::{Context, Handle, Work, call_in_context, put};
-use crate::stream::{finish, running};
+use crate::stream::finish;
 use std::ffi::c_void;
 
 #[unsafe(no_mangle)]
@@ -65,7 +66,7 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
         if from.is_null() || !context.holds(to, bytes) {
             return Err(INVALID_VALUE);
         }
-        running(context, stream)?.push(Work::CopyIn { from: from.expose_provenance(), to, bytes });
+        running(context, stream)?.push_back(Work::CopyIn { from: from.expose_provenance(), to, bytes });
         Ok(())
     })
 }
@@ -77,7 +78,7 @@ unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usi
         if to.is_null() || !context.holds(from, bytes) {
             return Err(INVALID_VALUE);
         }
-        running(context, stream)?.push(Work::CopyOut { from, to: to.expose_provenance(), bytes });
+        running(context, stream)?.push_back(Work::CopyOut { from, to: to.expose_provenance(), bytes });
         Ok(())
     })
 }

@@ -1,10 +1,10 @@
 //! Modules and their kernels.
 
-use crate::codes::{Code, INVALID_HANDLE, INVALID_VALUE, NOT_FOUND};
+use crate::codes::{Code, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NOT_FOUND};
 use crate::device::capability;
 use crate::ptx;
 use crate::settings::{Settings, Start};
-use crate::state::{Function, Handle, as_handle, call_in_context, handle, hang, put};
+use crate::state::{Context, Function, Handle, as_handle, call_in_context, handle, hang, put};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 const ERROR_LOG: c_int = 5;
@@ -29,7 +29,7 @@ unsafe extern "C" fn cuModuleLoadDataEx(
         }
         // SAFETY: the caller's promise: a text that ends with a 0.
         let text = unsafe { CStr::from_ptr(image.cast()) };
-        match load(text, settings, context.device) {
+        match load(text, settings, context) {
             Ok(kernels) => {
                 let number = handle();
                 context.modules.insert(number, kernels);
@@ -61,8 +61,14 @@ unsafe extern "C" fn cuModuleLoadDataEx(
     code
 }
 
-fn load(text: &CStr, settings: &Settings, device: c_int) -> Result<Vec<String>, (Code, String)> {
-    if let Start::Gives(code @ 1..) = settings.module.of(device) {
+fn load(text: &CStr, settings: &Settings, context: &Context) -> Result<Vec<String>, (Code, String)> {
+    let device = context.device;
+    let code = match settings.module.of(device) {
+        Start::Gives(code @ 1..) => code,
+        _ if context.modules.len() >= settings.modules => INVALID_PTX,
+        _ => 0,
+    };
+    if code != 0 {
         return Err((code, "ptxas fatal: asked to fail".into()));
     }
     let capability = capability(settings, device).map_err(|code| (code, String::new()))?;
@@ -91,7 +97,9 @@ unsafe extern "C" fn cuModuleGetFunction(function: *mut Handle, module: Handle, 
             return Err(NOT_FOUND);
         }
         let number = handle();
-        context.functions.insert(number, Function { module: module.addr(), kernel: name });
+        context
+            .functions
+            .insert(number, Function { module: module.addr(), kernel: name, large_clusters: false });
         // SAFETY: the caller's promise.
         unsafe { put(function, as_handle(number)) }
     })

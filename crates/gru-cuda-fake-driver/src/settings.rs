@@ -12,10 +12,13 @@
 //! | `largest=1000` | more bytes than this are not had in one piece | as many as are free |
 //! | `context=46/0` | making a context on each device gives this code; `hang` never returns | 0 |
 //! | `module=fail/0` | loading kernels on each gives this code; `fail` is 218, invalid PTX; `hang` | 0 |
+//! | `module=fail-after-1` | after one module, every other that is loaded is invalid PTX | 0 |
+//! | `clusters=0` | so many clusters are on a device at once, of whatever size; `refuse` refuses to tell | 16 |
+//! | `large-clusters=refuse` | clusters of more than 8 blocks are refused | they may be asked for |
 //! | `graph=2` | making captured launches ready gives this code; `2-after-3` once three were made | 0 |
 //! | `launch=refuse` | launches are refused; `fail` lets them break when they run, `fail-after-3` lets the device break when a graph is started once three were | they run |
 //! | `kernel=wrong/right` | kernels of each device compute nothing | they compute |
-//! | `log=FILE` | the name of every call is added to this file, and whatever is left behind | no log |
+//! | `log=FILE` | the name of every call is added to this file, `runs` and the name of every kernel that runs, and whatever is left behind | no log |
 
 use crate::codes::{Code, INVALID_PTX};
 use std::path::PathBuf;
@@ -36,6 +39,13 @@ pub enum Init {
 pub enum Start {
     Gives(Code),
     Hangs,
+}
+
+/// How many clusters a device holds at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Clusters {
+    Fit(i32),
+    AreNotTold,
 }
 
 /// What launches do.
@@ -70,6 +80,10 @@ pub struct Settings {
     pub largest: usize,
     pub context: Each<Start>,
     pub module: Each<Start>,
+    /// How many modules are loaded before the others fail.
+    pub modules: usize,
+    pub clusters: Clusters,
+    pub large_clusters: bool,
     /// The code, and how many graphs are made before.
     pub graph: (Code, usize),
     pub launches: Launches,
@@ -94,6 +108,9 @@ fn parse(text: &str) -> Result<Settings, String> {
         largest: usize::MAX,
         context: Each(vec![Start::Gives(0)]),
         module: Each(vec![Start::Gives(0)]),
+        modules: usize::MAX,
+        clusters: Clusters::Fit(16),
+        large_clusters: true,
         graph: (0, 0),
         launches: Launches::Run,
         computes: Each(vec![true]),
@@ -116,6 +133,10 @@ fn parse(text: &str) -> Result<Settings, String> {
             ("memory", _) => settings.memory = each(value, |one| one.parse().ok()).ok_or_else(wrong)?,
             ("largest", _) => settings.largest = value.parse().map_err(|_| wrong())?,
             ("context", _) => settings.context = each(value, start).ok_or_else(wrong)?,
+            ("module", "fail-after-1") => settings.modules = 1,
+            ("clusters", "refuse") => settings.clusters = Clusters::AreNotTold,
+            ("clusters", _) => settings.clusters = Clusters::Fit(value.parse().map_err(|_| wrong())?),
+            ("large-clusters", "refuse") => settings.large_clusters = false,
             ("module", _) => settings.module = each(value, start).ok_or_else(wrong)?,
             ("graph", _) => {
                 let (code, before) = value.split_once("-after-").unwrap_or((value, "0"));

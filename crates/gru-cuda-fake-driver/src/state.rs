@@ -1,15 +1,15 @@
 //! What the driver holds, and the door that every function goes through.
 
+use crate::capture::{Capture, Node, Place};
 use crate::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, NOT_INITIALIZED, UNKNOWN};
 use crate::settings::{Settings, settings};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::c_void;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::ThreadId;
 use std::time::Instant;
 
 /// A handle as the caller sees it: a number, never an address.
@@ -28,30 +28,44 @@ pub struct Launch {
 /// the work is done and not before, as a device may.
 pub enum Work {
     Launch(Launch),
-    CopyIn { from: usize, to: u64, bytes: usize },
-    CopyOut { from: u64, to: usize, bytes: usize },
-    Event(usize),
+    CopyIn {
+        from: usize,
+        to: u64,
+        bytes: usize,
+    },
+    CopyOut {
+        from: u64,
+        to: usize,
+        bytes: usize,
+    },
+    /// A recording: of which event, and the recording's own number.
+    Event(usize, usize),
+    /// Nothing that follows is done before that recording.
+    Wait(usize),
 }
 
 /// A stream: it does nothing until somebody waits for it, which is the latest that a device may begin.
 #[derive(Default)]
 pub struct Stream {
-    pub pending: Vec<Work>,
-    pub capture: Option<Capture>,
+    pub pending: VecDeque<Work>,
+    /// Where it stands in a capture that it is part of.
+    pub place: Option<Place>,
 }
 
-/// What a stream does with launches in place of keeping them to be run.
-pub enum Capture {
-    /// Keeps them for a graph, for the thread that began.
-    Launches(ThreadId, Vec<Launch>),
-    /// Something was done during the capture that must not be.
-    Spoilt,
+/// Where an event was recorded last.
+pub enum Event {
+    Nowhere,
+    /// In a stream: the recording's number, and when the stream came by.
+    Recorded(usize, Option<Instant>),
+    Captured(Place),
 }
 
 /// A kernel of a loaded module.
 pub struct Function {
     pub module: usize,
     pub kernel: String,
+    /// Whether its clusters may have more blocks than every device takes.
+    pub large_clusters: bool,
 }
 
 /// A device's primary context, the only one it has, and what lives in it.
@@ -65,12 +79,15 @@ pub struct Context {
     /// Kernels that each module has.
     pub modules: HashMap<usize, Vec<String>>,
     pub functions: HashMap<usize, Function>,
-    pub graphs: HashMap<usize, Vec<Launch>>,
-    pub ready_graphs: HashMap<usize, Vec<Launch>>,
-    pub events: HashMap<usize, Option<Instant>>,
-    /// Graphs made ready so far, and graphs started.
+    /// Captures that are under way, by the stream that began each.
+    pub captures: HashMap<usize, Capture>,
+    pub graphs: HashMap<usize, Vec<Node>>,
+    pub ready_graphs: HashMap<usize, Vec<Node>>,
+    pub events: HashMap<usize, Event>,
+    /// Graphs made ready so far, graphs started, and waits for a stream.
     pub made: usize,
     pub started: usize,
+    pub waits: usize,
     /// What every call gives after a kernel broke: no context of the process gets over it.
     pub broken: Option<Code>,
 }
@@ -119,19 +136,17 @@ impl Context {
         for &address in self.memory.keys() {
             gru_cuda_emulator::free(address);
         }
-        let Self { device, made, started, broken, .. } = *self;
-        *self = Self { device, made, started, broken, ..Self::default() };
+        let Self { device, made, started, waits, broken, .. } = *self;
+        *self = Self { device, made, started, waits, broken, ..Self::default() };
     }
 
     /// Marks every capture of this thread as spoilt; whether there was one.
     pub fn spoil_captures(&mut self) -> bool {
         let this = std::thread::current().id();
         let mut spoilt = false;
-        for stream in self.streams.values_mut() {
-            if matches!(stream.capture, Some(Capture::Launches(thread, _)) if thread == this) {
-                stream.capture = Some(Capture::Spoilt);
-                spoilt = true;
-            }
+        for capture in self.captures.values_mut().filter(|capture| capture.thread == this) {
+            capture.spoilt = true;
+            spoilt = true;
         }
         spoilt
     }

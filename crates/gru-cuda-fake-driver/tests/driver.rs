@@ -2,12 +2,14 @@
 //! process of its own with a library path of its own, since a process loads one driver for good.
 #![cfg(target_os = "linux")]
 
+use gru_cuda::Precision;
 use gru_cuda::probe::REQUIRED;
+use gru_cuda::recurrence::Persistent;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Functions that only the timing of launches calls.
-const TIMING: [&str; 4] = ["cuEventCreate", "cuEventDestroy_v2", "cuEventElapsedTime", "cuEventRecord"];
+/// The function that only the timing of launches calls.
+const TIMING: &str = "cuEventElapsedTime";
 
 /// The fake driver, which cargo builds beside this test.
 fn fake_driver() -> PathBuf {
@@ -130,6 +132,57 @@ fn every_stage_passes_with_the_fake_driver() {
     );
 }
 
+/// Kernels in clusters are for devices and drivers that have them; where they do not load, the others do.
+#[test]
+fn persistent_kernels_are_for_new_devices_and_may_be_missing() {
+    let folder = Folder::new("modules");
+    let loaded = |settings: &str| {
+        let output = folder.run(settings, &["stages"]);
+        assert!(line(&output, "kernels").starts_with("passed: gru_sm80 in "), "{output}");
+        let test = line(&output, "self-test").split_once(" in fp32 by ").expect(&output).1;
+        let (ptx, missing) = test.split_once("; ").unwrap_or((test, ""));
+        assert!(output.ends_with(&format!("ptx Some({ptx:?})\n")), "{output}");
+        (ptx.to_string(), missing.to_string())
+    };
+    // The self-test's network has few hidden units.
+    let smallest = Persistent::all().find(|pair| pair.precision == Precision::Fp32).unwrap().name();
+    for settings in ["capability=9.0,version=12010", "capability=12.0,version=13000"] {
+        assert_eq!(loaded(settings), (format!("gru_sm80 + {smallest}"), String::new()), "{settings}");
+    }
+    for settings in ["capability=9.0,version=12000", "capability=8.9,version=13000"] {
+        assert_eq!(loaded(settings), ("gru_sm80".into(), String::new()), "{settings}");
+    }
+    let (ptx, missing) = loaded("capability=9.0,version=12010,module=fail-after-1");
+    assert_eq!(ptx, "gru_sm80");
+    let refused = format!("without {smallest}: expected the driver to load {smallest}, received ");
+    assert!(missing.starts_with(&(refused + "CUDA_ERROR_INVALID_PTX (218)")), "{missing}");
+    assert!(missing.contains("ptxas fatal: asked to fail"), "{missing}");
+}
+
+#[test]
+fn persistent_kernels_run_where_the_device_holds_their_clusters() {
+    let folder = Folder::new("residency");
+    let resident = |settings: &str, kernel: &str| {
+        let output = folder.run(settings, &["residency"]);
+        line(&output, kernel).parse::<u32>().unwrap_or_else(|_| panic!("no number for {kernel} in\n{output}"))
+    };
+    const NEW: &str = "capability=9.0,version=12010";
+    let largest = Persistent::all().max_by_key(|pair| pair.blocks()).unwrap();
+    assert!(largest.blocks() > 8, "the large clusters are tried below");
+    for pair in Persistent::all() {
+        for name in [pair.forward_name(), pair.backward_name()] {
+            assert_eq!(resident(&format!("{NEW},clusters=3"), name), 3, "{name}");
+        }
+    }
+    let [small, large] = [Persistent::all().next().unwrap(), largest].map(Persistent::forward_name);
+    assert_eq!(resident(NEW, "carry_state"), 0);
+    assert_eq!(resident(&format!("{NEW},clusters=refuse"), small), 0);
+    assert_eq!(resident(&format!("{NEW},large-clusters=refuse"), small), 16);
+    assert_eq!(resident(&format!("{NEW},large-clusters=refuse"), large), 0);
+    assert_eq!(resident(&format!("{NEW},module=fail-after-1"), small), 0);
+    assert_eq!(resident("capability=8.0,version=12010", small), 0);
+}
+
 /// Whether the system has a driver of its own, which no folder can hide.
 fn system_has_a_driver() -> bool {
     let listed = Command::new("ldconfig").arg("-p").output();
@@ -177,11 +230,13 @@ fn the_table_of_functions_is_complete() {
     let settings = format!("log={}", folder.log().display());
     folder.run(&settings, &["stages"]);
     folder.run(&settings, &["device"]);
+    folder.run(&settings, &["branches"]);
+    folder.run(&format!("capability=9.0,version=12010,{settings}"), &["residency"]);
     let log = std::fs::read_to_string(folder.log()).unwrap();
-    let mut called: Vec<&str> = log.lines().collect();
+    let mut called: Vec<&str> = log.lines().filter(|line| line.starts_with("cu")).collect();
     called.sort_unstable();
     called.dedup();
-    let mut known: Vec<&str> = REQUIRED.into_iter().chain(TIMING).collect();
+    let mut known: Vec<&str> = REQUIRED.into_iter().chain([TIMING]).collect();
     known.sort_unstable();
     assert_eq!(called, known);
 }
@@ -283,6 +338,37 @@ fn settings_that_mean_nothing_are_refused() {
     check_failure(&String::from_utf8(output.stdout).unwrap(), "driver version", "INIT_FAILED", "code 1");
 }
 
+/// Products on tensor cores are loaded before they are launched; nothing stands in for those that do not load.
+#[test]
+fn products_of_a_precision_are_loaded_when_they_are_launched() {
+    let folder = Folder::new("products");
+    let loaded = folder.run("", &["products"]);
+    let missing = folder.run("module=fail-after-1", &["products"]);
+    // A network's products are loaded at the stage of the kernels, which fails without them.
+    for precision in [Precision::Tf32, Precision::Bf16].map(Precision::name) {
+        let opened = folder.run("", &["precision", precision]);
+        let kernels = line(&opened, "kernels");
+        assert!(kernels.starts_with(&format!("passed: gru_sm80 + products_{precision} in ")), "{kernels}");
+        assert!(line(&opened, "self-test").starts_with("passed: "), "{opened}");
+        let refused = folder.run("module=fail-after-1", &["precision", precision]);
+        let words = format!("expected the driver to load products_{precision}");
+        check_failure(&refused, "kernels", "KERNEL_LOAD_FAILED", &words);
+    }
+    for way in ["time", "capture", "run"] {
+        let fp32 = format!("{way} fp32");
+        assert_eq!((line(&loaded, &fp32), line(&missing, &fp32)), ("\"gru_sm80\"", "\"gru_sm80\""));
+        for precision in [Precision::Tf32, Precision::Bf16].map(Precision::name) {
+            let name = format!("{way} {precision}");
+            assert_eq!(line(&loaded, &name), format!("\"gru_sm80 + products_{precision}\""));
+            let refused = line(&missing, &name);
+            assert!(refused.contains(&format!("launch hidden_gradient_{precision} in 1 x 1")), "{refused}");
+            let why =
+                format!("; without products_{precision}: expected the driver to load products_{precision},");
+            assert!(refused.contains(&why), "{refused}");
+        }
+    }
+}
+
 #[test]
 fn the_device_does_what_its_contract_says() {
     let folder = Folder::new("device");
@@ -314,13 +400,16 @@ write zeros: ()
     for step in ["run", "start a graph", "wait", "run after it", "run elsewhere", "wait elsewhere"] {
         assert_eq!(line(&output, step), "()", "{step}");
     }
+    let missing = line(&output, "run what is not loaded");
+    assert!(missing.ends_with("received: gru_sm80 without that kernel"), "{missing}");
     assert_eq!(line(&output, "time"), "2");
     assert!(output.ends_with("capture again: 0\nend\n"), "{output}");
 
-    // Between begin and end of a capture there is nothing but launches, a graph is uploaded before it is
+    // Between begin and end of a capture of one branch there is nothing but launches, a graph is uploaded before it is
     // started, and things go back in their order.
     let log = std::fs::read_to_string(folder.log()).unwrap();
-    let calls: Vec<&str> = log.lines().filter(|call| *call != "cuCtxSetCurrent").collect();
+    let is_call = |line: &&str| line.starts_with("cu") && *line != "cuCtxSetCurrent";
+    let calls: Vec<&str> = log.lines().filter(is_call).collect();
     let captured = [
         "cuStreamBeginCapture_v2",
         "cuLaunchKernel",
@@ -337,9 +426,38 @@ write zeros: ()
         "cuMemFree_v2",
         "cuModuleUnload",
         "cuStreamDestroy_v2",
+        "cuStreamDestroy_v2",
+        "cuEventDestroy_v2",
+        "cuEventDestroy_v2",
         "cuDevicePrimaryCtxRelease_v2",
     ];
     assert!(calls.ends_with(&dropped), "{log}");
+}
+
+/// The driver here does what two branches do at the same time in one order and in the other by turns.
+#[test]
+fn launches_wait_for_what_their_order_says_and_for_nothing_else() {
+    let folder = Folder::new("branches");
+    let output = folder.run("", &["branches"]);
+    for way in ["run", "graph of"] {
+        let seen = |orders: &str| line(&output, &format!("{way} {orders}"));
+        for ordered in ["next next next", "next beside join", "beside beside join", "next join join"] {
+            assert_eq!(seen(ordered), "[2.0, 2.0, 2.0, 2.0]", "{way} {ordered}");
+        }
+        // The second launch does not wait for the one beside it; the last one waits for both.
+        let either = seen("beside next join");
+        assert!(["[1.0, 2.0, 1.0, 2.0]", "[2.0, 1.0, 2.0, 1.0]"].contains(&either), "{way}: {either}");
+    }
+    for step in ["run without a join", "capture without a join"] {
+        assert!(line(&output, step).ends_with("received: carry_state beside them to the end"), "{output}");
+    }
+    for step in ["run what is refused", "capture what is refused"] {
+        assert!(line(&output, step).contains("launch carry_state in 0 x 1 blocks, received: "), "{output}");
+    }
+    assert_eq!(line(&output, "left by what is refused"), "[(true, 0.0), (true, 0.0)]");
+    assert_eq!(line(&output, "wait"), "()");
+    assert_eq!(line(&output, "time"), "3");
+    assert!(output.ends_with("\nend\n"), "{output}");
 }
 
 #[test]
@@ -364,15 +482,15 @@ fn a_graph_that_does_not_fit_is_out_of_memory() {
     assert_eq!(line(&output, "run after it"), "()");
 }
 
-/// cudarc panics where a function is missing. Only those of the timing get that far, since the probe looks for
+/// cudarc panics where a function is missing. Only that of the timing gets that far, since the probe looks for
 /// all others.
 #[test]
 fn a_panic_of_cudarc_is_an_error() {
-    let folder = Folder::without("panic", "cuEventRecord");
+    let folder = Folder::without("panic", TIMING);
     let output = folder.run("", &["device"]);
     let error = line(&output, "time");
     assert!(error.contains("expected the device to time launches, received: PANIC: "), "{error}");
-    assert!(error.contains("cuEventRecord"), "{error}");
+    assert!(error.contains(TIMING), "{error}");
     assert_eq!(line(&output, "run elsewhere"), "()");
     assert!(output.ends_with("\nend\n"), "{output}");
 }

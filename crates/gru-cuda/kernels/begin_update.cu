@@ -2,8 +2,9 @@
 //
 //   inputs[row] = corpus[starts[lane] + t], targets[row] = the character after it       row = t B + lane
 //   h[0 .. B] = carried state, or zeros
+//   words = 0, what persistent kernels exchange, if they do: no tag of an update before is there
 //
-// Geometry: one thread an element, blocks of 256 over max(R, B H) elements.
+// Geometry: one thread an element, blocks of 256 over max(R, B H) elements; of `words` one of so many.
 // Determinism: every element has one writer; nothing is summed.
 
 #include "task.cuh"
@@ -21,4 +22,5 @@ KERNEL(begin_update, THREADS, Task) {
         float carried = task.carries_state ? float(task.state[index]) : 0.0f;
         task.h[index] = carried;
     }
+    for (int word = index; word < int(task.words.length); word += gridDim.x * THREADS) task.words[word] = 0;
 }

@@ -1,4 +1,4 @@
-// Sums and maxima over the threads of a block, in one fixed order.
+// The sum over the threads of a block, in one fixed order.
 #pragma once
 
 #include "task.cuh"
@@ -17,19 +17,4 @@ DEVICE double block_sum(double value, Shared<double> scratch) {
     double sum = scratch[0];
     __syncthreads();
     return sum;
-}
-
-// The same for the largest value.
-DEVICE float block_max(float value, Shared<float> scratch) {
-    scratch[threadIdx.x] = value;
-    __syncthreads();
-    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) {
-            scratch[threadIdx.x] = fmaxf(scratch[threadIdx.x], scratch[threadIdx.x + half]);
-        }
-        __syncthreads();
-    }
-    float largest = scratch[0];
-    __syncthreads();
-    return largest;
 }

@@ -6,6 +6,8 @@
 //
 //   KERNEL(name, threads, Arguments) { ... }    an entry; `task` is its argument, a const Arguments&
 //   CLUSTER_KERNEL(name, threads, cluster_size, Arguments) { ... }    the same, in clusters of blocks along x
+//   GROUP_KERNEL(name, threads, blocks, Arguments) { ... }    the same, in groups of blocks along x that wait for each
+//                                      other: to be launched cooperatively
 //   DEVICE                             before a device function; templates too
 //   Region<T>                          a piece of device memory: region[i], region.from(offset)
 //   SHARED(type, name, count);         shared memory of the block, at the top of a kernel or device function;
@@ -16,8 +18,11 @@
 //   cluster_rank, cluster_size, cluster_sync, cluster_arrive + cluster_wait
 //   Barrier, barrier_*                 an mbarrier in shared memory: SHARED(Barrier, ready, 2), then ready[i]
 //   Remote<T> map_to_rank(array, index, rank)    an element of a peer's shared memory
-//   store_async, store_async_pair      to a peer's shared memory, completing on a barrier of that peer
+//   store_async, store_async_pair, store_async_four    to a peer's shared memory, completing on a barrier of that peer
+//   load_four, store_four              four neighbouring elements of a Region or of shared memory at once
+//   store_word, store_word_pair, await_words    values with tags in device memory, handed on within a launch
 //   to_tf32, pack_bf16, mma_*          tensor cores
+//   cycles()                           of the clock of the multiprocessor, for measurements
 //
 // An element of a Region or of shared memory is named by its type when it is kept (`float x = a[i];`, not
 // `auto`): in the emulator a[i] is a place that is checked when it is read or written.
@@ -30,8 +35,9 @@
 #define KERNEL(name, threads, Arguments) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Arguments task)
 #define CLUSTER_KERNEL(name, threads, cluster_size, Arguments)                               \
-  extern "C" __global__ void __cluster_dims__(cluster_size, 1, 1) __launch_bounds__(threads) \
+  extern "C" __global__ void __cluster_dims__(cluster_size, 1, 1) __launch_bounds__(threads, 1) \
       name(const __grid_constant__ Arguments task)
+#define GROUP_KERNEL(name, threads, blocks, Arguments) KERNEL(name, threads, Arguments)
 
 // Mirrors gru_cuda::task::Region.
 template <class T>
@@ -64,6 +70,90 @@ WARP_FUNCTIONS(unsigned)
 #undef WARP_FUNCTIONS
 
 DEVICE void sync_warp() { __syncwarp(); }
+
+DEVICE unsigned to_bits(float value) { return __float_as_uint(value); }
+DEVICE unsigned to_bits(unsigned value) { return value; }
+DEVICE void from_bits(unsigned bits, float& value) { value = __uint_as_float(bits); }
+DEVICE void from_bits(unsigned bits, unsigned& value) { value = bits; }
+
+// array[index] to array[index + 3], of a Region or of shared memory, in one access of 16 bytes; the first lies at a
+// multiple of 16 bytes.
+template <class Array, class Index, class T>
+DEVICE void load_four(Array array, Index index, T (&four)[4]) {
+  const uint4 bits = *reinterpret_cast<const uint4*>(&array[index]);
+  from_bits(bits.x, four[0]);
+  from_bits(bits.y, four[1]);
+  from_bits(bits.z, four[2]);
+  from_bits(bits.w, four[3]);
+}
+
+template <class Array, class Index, class T>
+DEVICE void store_four(Array array, Index index, const T (&four)[4]) {
+  *reinterpret_cast<uint4*>(&array[index]) =
+      make_uint4(to_bits(four[0]), to_bits(four[1]), to_bits(four[2]), to_bits(four[3]));
+}
+
+// Not moved across other reads of the clock, barriers and products.
+DEVICE long long cycles() { return clock64(); }
+// A word of device memory with a value in its low half and a tag in its high half. Relaxed, of gpu scope: an access
+// is one of 64 bits, other blocks of the launch see it some time, and it orders no other access.
+template <class T>
+DEVICE void store_word(Region<unsigned long long> words, unsigned index, T value, unsigned tag) {
+  asm volatile(
+      "{\n\t.reg .b64 word;\n\t"
+      "mov.b64 word, {%1, %2};\n\t"
+      "st.relaxed.gpu.global.b64 [%0], word;\n\t}" ::"l"(__cvta_generic_to_global(words.data + index)),
+      "r"(to_bits(value)), "r"(tag)
+      : "memory");
+}
+
+// Two neighbouring words, each as above; the first lies at a multiple of 16 bytes.
+template <class T>
+DEVICE void store_word_pair(Region<unsigned long long> words, unsigned index, T first, T second, unsigned tag) {
+  asm volatile(
+      "{\n\t.reg .b64 first, second;\n\t"
+      "mov.b64 first, {%1, %3};\n\t"
+      "mov.b64 second, {%2, %3};\n\t"
+      "st.relaxed.gpu.global.v2.b64 [%0], {first, second};\n\t}" ::"l"(__cvta_generic_to_global(words.data + index)),
+      "r"(to_bits(first)), "r"(to_bits(second)), "r"(tag)
+      : "memory");
+}
+
+// Loads of a word after which it will not come any more. A load takes 200 cycles or more, so these take seconds, where
+// what is waited for takes microseconds; then the launch fails, and is not for ever under way.
+constexpr unsigned max_polls = 1u << 24;
+
+// The values of words `first`, `first + stride`, ..., each of which is loaded until it has the tag.
+template <class T, int count>
+DEVICE void await_words(Region<unsigned long long> words, unsigned first, unsigned stride, unsigned tag,
+                        T (&values)[count]) {
+  const auto place = __cvta_generic_to_global(words.data + first);
+  unsigned bits[count], tags[count];
+#pragma unroll
+  for (int i = 0; i < count; i++) bits[i] = 0, tags[i] = ~tag;
+  bool complete = false;
+  for (unsigned polls = 0; !complete; polls++) {
+    if (polls == max_polls) __trap();
+    // All loads are under way before the first value is looked at.
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+      asm volatile(
+          "{\n\t.reg .b64 word;\n\t.reg .pred missing;\n\t"
+          "setp.ne.u32 missing, %1, %3;\n\t"
+          "mov.b64 word, {%0, %1};\n\t"
+          "@missing ld.relaxed.gpu.global.b64 word, [%2];\n\t"
+          "mov.b64 {%0, %1}, word;\n\t}"
+          : "+r"(bits[i]), "+r"(tags[i])
+          : "l"(place + i * (stride * sizeof(unsigned long long))), "r"(tag)
+          : "memory");
+    }
+    complete = true;
+#pragma unroll
+    for (int i = 0; i < count; i++) complete &= tags[i] == tag;
+  }
+#pragma unroll
+  for (int i = 0; i < count; i++) from_bits(bits[i], values[i]);
+}
 
 // cvt.rna.tf32.f32: to the nearest, ties away from zero. The low 13 bits of the result are zero.
 DEVICE float to_tf32(float value) {
@@ -199,6 +289,16 @@ DEVICE void store_async_pair(Remote<float> place, float first, float second, Rem
   store_async_pair(Remote<unsigned>{place.address}, __float_as_uint(first), __float_as_uint(second), barrier);
 }
 
+// Four neighbouring elements at once; `place` is a multiple of 16 bytes.
+template <class T>
+DEVICE void store_async_four(Remote<T> place, const T (&four)[4], Remote<Barrier> barrier) {
+  asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(
+                   place.address),
+               "r"(to_bits(four[0])), "r"(to_bits(four[1])), "r"(to_bits(four[2])), "r"(to_bits(four[3])),
+               "r"(barrier.address)
+               : "memory");
+}
+
 #endif
 
 #else
@@ -215,6 +315,8 @@ using namespace emulator::device;
 #define KERNEL_PREFIX ""  // of the names under which the kernels of a source are registered
 #endif
 #define KERNEL(name, threads, Arguments) CLUSTER_KERNEL(name, threads, 1, Arguments)
+// Its blocks live together, as those of a cluster do.
+#define GROUP_KERNEL(name, threads, blocks, Arguments) CLUSTER_KERNEL(name, threads, blocks, Arguments)
 #define CLUSTER_KERNEL(name, threads, cluster_size, Arguments)                                              \
   static void name(const Arguments& task);                                                                  \
   static const ::emulator::Registration name##_registration{                                                \

@@ -1,32 +1,43 @@
-// softmax_loss: the loss of every row, and the gradient of its logits in their place.
+// softmax_loss: the loss of every row, and the gradient of its logits in their place. The row's maximum and sum come
+// from what the projection left of every 64 columns, so the logits are read once.
 //
 //   loss = log(sum exp(logits)) - logits[target]        dlogits = softmax(logits) - onehot(target)
 //
-// Geometry: one block of 256 threads a row; a thread takes every 256th character.
-// Determinism: a thread sums its characters in their order, the block its threads by halves.
+// Geometry: one block of 256 threads a row; a thread takes every 256th four of the characters. Each warp puts the
+// parts together for itself: they are few, and nothing waits.
+// Determinism: a lane adds up every 32nd part in order, in f64, then the lanes are added up by twos.
 
-#include "block_sum.cuh"
+#include "tiles.cuh"
 
 KERNEL(softmax_loss, THREADS, Task) {
-    SHARED(float, largest_scratch, THREADS);
-    SHARED(double, sum_scratch, THREADS);
-    const int row = blockIdx.x, vocab = task.vocab_size;
+    const int row = blockIdx.x, vocab = task.vocab_size, lane = threadIdx.x % 32;
+    const int parts = (vocab + PART_COLUMNS - 1) / PART_COLUMNS;
     const int target = task.targets[row];
     Region<float> logits = task.logits.from(row * vocab);
+    Region<float> maxima = task.part_max.from(row * parts), sums = task.part_sum.from(row * parts);
 
-    float largest = logits[threadIdx.x % vocab];
-    for (int id = threadIdx.x; id < vocab; id += THREADS) largest = fmaxf(largest, logits[id]);
-    largest = block_max(largest, largest_scratch);
-
+    float largest = maxima[lane % parts];
+    for (int part = lane; part < parts; part += 32) largest = fmaxf(largest, maxima[part]);
+#pragma unroll
+    for (int mask = 16; mask > 0; mask /= 2) largest = fmaxf(largest, shuffle_xor(largest, mask));
     double sum = 0.0;
-    for (int id = threadIdx.x; id < vocab; id += THREADS) sum += expf(logits[id] - largest);
-    sum = block_sum(sum, sum_scratch);
-    if (threadIdx.x == 0) task.loss[row] = largest - logits[target] + logf(float(sum));
-    __syncthreads();  // the target's logit has been read
+    for (int part = lane; part < parts; part += 32) sum += double(sums[part]) * expf(maxima[part] - largest);
+#pragma unroll
+    for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
 
     const float scale = float(1.0 / sum);
-    for (int id = threadIdx.x; id < vocab; id += THREADS) {
-        const float probability = expf(logits[id] - largest) * scale;
-        logits[id] = id == target ? probability - 1.0f : probability;
+    for (int id = threadIdx.x * 4; id < vocab; id += THREADS * 4) {
+        Register<float> four[4];
+        load_four(logits, id, four);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float logit = four[i];
+            four[i] = expf(logit - largest) * scale;
+            if (id + i == target) {
+                four[i] -= 1.0f;
+                task.loss[row] = largest - logit + logf(float(sum));
+            }
+        }
+        store_four(logits, id, four);
     }
 }

@@ -1,15 +1,14 @@
 // step_backward: one time step of BPTT, for all lanes. D is the whole gradient that reaches h.
 //
-//   D    = dh (from the logits) + z' D' + dq' W_h^T              primes: of the step after this one
-//   dn'  = D (1 - z) (1 - n^2)      dz' = D (h - n) z (1 - z)      dr' = dn' q r (1 - r)      h: before the step
-//   dq   = (dr', dz', dn' r)        D takes dh's place
+//   D = dh (from the logits) + z' D' + dq' W_h^T              primes: of the step after this one
+//   then cell.cuh gives dn and dq; D takes dh's place
 //
 // Geometry: a block computes 16 units of 4 lanes; blocks H / 16 x ceil(B / 4). Its 256 threads are 16 units x
 // 16 slices of the sum over 3H: a thread adds up every sixteenth term. dq' comes through shared memory in
 // pieces of at most 768 columns; W_h is read by rows, 64 bytes at a time.
 // Determinism: slices are added up in their order.
 
-#include "task.cuh"
+#include "cell.cuh"
 
 KERNEL(step_backward, THREADS, Task) {
     constexpr int UNITS = 16, SLICES = 16, LANES = 4, PIECE = 768;
@@ -63,11 +62,6 @@ KERNEL(step_backward, THREADS, Task) {
         }
         d += task.z[cell_after] * task.dh[cell_after] + sum;
     }
-    const float r = task.r[cell], z = task.z[cell], q = task.q[cell], n = task.n[cell], h = task.h[cell];
-    const float dn = d * (1.0f - z) * (1.0f - n * n);
     task.dh[cell] = d;
-    task.dn[cell] = dn;
-    task.dq[row * columns + unit] = dn * q * r * (1.0f - r);
-    task.dq[row * columns + hidden + unit] = d * (h - n) * z * (1.0f - z);
-    task.dq[row * columns + 2 * hidden + unit] = dn * r;
+    store_gradient(task, row, unit, unit_gradient(d, load_unit(task, cell)));
 }

@@ -1,17 +1,13 @@
 // step_forward: one time step of the recurrence, for all lanes.
 //
-//   r = sigmoid(W_x[id, r] + h W_h[:, r] + b_r)      q = h W_h[:, n] + b_q
-//   z = sigmoid(W_x[id, z] + h W_h[:, z] + b_z)      n = tanh(W_x[id, n] + r q + b_n)
-//   h' = z h + (1 - z) n
+// Products h W_h, then cell.cuh.
 //
 // Geometry: a block computes 16 units (all three gates of each) of 4 lanes; blocks H / 16 x ceil(B / 4).
 // Its 256 threads are 16 units x 16 slices of the sum over H: a thread adds up every sixteenth term.
 // h comes through shared memory in pieces of at most 256 units; W_h is read from the L2 cache, 64 bytes at a
 // time. Determinism: slices are added up in their order.
 
-#include "task.cuh"
-
-DEVICE float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+#include "cell.cuh"
 
 KERNEL(step_forward, THREADS, Task) {
     constexpr int UNITS = 16, SLICES = 16, LANES = 4, GATES = 3, PIECE = 256;
@@ -61,6 +57,7 @@ KERNEL(step_forward, THREADS, Task) {
     Register<float> products[GATES];
     for (int gate = 0; gate < GATES; gate++) {
         float sum = 0.0f;
+#pragma unroll 4
         for (int part = 0; part < SLICES; part++) {
             sum += partial[((part * GATES + gate) * LANES + lane) * UNITS + unit_in_tile];
         }
@@ -68,14 +65,9 @@ KERNEL(step_forward, THREADS, Task) {
     }
     const int row = before + first_lane + lane;
     Region<float> input = task.w_x.from(task.inputs[row] * GATES * hidden + column);
-    const float r = sigmoid(input[0] + products[0] + task.b[column]);
-    const float z = sigmoid(input[hidden] + products[1] + task.b[hidden + column]);
-    const float q = products[2] + task.b_q[column];
-    const float n = tanhf(input[2 * hidden] + r * q + task.b[2 * hidden + column]);
+    const Gates inputs = {input[0] + task.b[column], input[hidden] + task.b[hidden + column],
+                          input[2 * hidden] + task.b[2 * hidden + column]};
     const int cell = row * hidden + column;
-    task.r[cell] = r;
-    task.z[cell] = z;
-    task.q[cell] = q;
-    task.n[cell] = n;
-    task.h[cell + batch * hidden] = z * task.h[cell] + (1.0f - z) * n;
+    const Gates sums_of_gates = {products[0], products[1], products[2]};
+    store_unit(task, cell, step_unit(inputs, sums_of_gates, task.b_q[column], task.h[cell]));
 }

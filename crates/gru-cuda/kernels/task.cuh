@@ -31,5 +31,7 @@ struct Task {
 
     Region<float> state;
     Region<unsigned> inputs, targets;
-    Region<float> h, r, z, q, n, logits, loss, dh, dq, dn;
+    Region<float> h, r, z, q, n, logits, part_max, part_sum, loss, dh, dq, dn;
+
+    Region<unsigned long long> words;
 };

@@ -4,6 +4,7 @@
 //! Parameters and carried state come first, then scratch: what every update writes before it reads it.
 
 use crate::task::{Region, Task};
+use crate::{Precision, tile};
 use gru_core::{Error, Sizes};
 
 /// Hidden units and vocabulary are padded to this many elements: 64 bytes, what a quarter of a warp reads at
@@ -14,9 +15,6 @@ pub const LINE: usize = 16;
 /// `b_y` of the padding: far below every logit, far above f32's minimum.
 pub const PADDING_BIAS: f32 = -1e30;
 
-/// Side of the tiles of the matrix products, as in `kernels/product.cuh`.
-pub const TILE: usize = 64;
-
 /// Columns of a block of `bias_gradients`.
 pub const BIAS_COLUMNS: usize = 16;
 
@@ -25,6 +23,12 @@ pub const LANE_STEPS: usize = 32;
 
 /// Most blocks that a grid may have in y.
 const MAX_BLOCKS_Y: usize = 65_535;
+
+/// Rows of the lowest tile of a product with a row for each of an update's.
+const LEAST_TILE_ROWS: usize = tile::hidden_gradient(Precision::Fp32).rows;
+
+/// More than `descend` counts beyond its last element.
+const DENSE_MARGIN: usize = 8192;
 
 /// Most elements of the tables of updates that are uploaded together.
 const TABLE_ELEMENTS: usize = 1 << 20;
@@ -83,8 +87,8 @@ impl Arena {
         let (batch, rows) = (sizes.batch_size, sizes.rows());
         let dense = hidden * 3 * hidden + 4 * hidden + hidden * vocab + vocab;
         let limits = [
-            ("num_steps * batch_size", rows, TILE * MAX_BLOCKS_Y),
-            ("all parameters but W_x", dense, gru_core::sizes::MAX_ELEMENTS - 2 * TILE * TILE),
+            ("num_steps * batch_size", rows, LEAST_TILE_ROWS * MAX_BLOCKS_Y),
+            ("all parameters but W_x", dense, gru_core::sizes::MAX_ELEMENTS - DENSE_MARGIN),
         ];
         for (name, value, max) in limits {
             if value > max {
@@ -107,8 +111,9 @@ impl Arena {
         let gradient_b = at.adjoin(4 * hidden);
         let gradient_w_y = at.adjoin(hidden * vocab);
         let gradient_b_y = at.adjoin(vocab);
-        let recurrent_slots = (3 * hidden).div_ceil(TILE) * hidden.div_ceil(TILE);
-        let output_slots = vocab.div_ceil(TILE) * hidden.div_ceil(TILE);
+        let blocks = |[x, y]: [usize; 2]| x * y;
+        let recurrent_slots = blocks(tile::RECURRENT_GRADIENT.blocks(hidden, 3 * hidden));
+        let output_slots = blocks(tile::OUTPUT_GRADIENT.blocks(hidden, vocab));
         let input_slot = recurrent_slots + output_slots;
         let bias_slot = input_slot + rows;
         let num_slots = bias_slot + (4 * hidden + vocab) / BIAS_COLUMNS;
@@ -161,6 +166,8 @@ impl Arena {
             run_begins: at.take(capacity * (rows + 1)),
             run_rows: at.take(capacity * rows),
             targets: at.take(rows),
+            part_max: at.take(rows * vocab.div_ceil(tile::PART_COLUMNS)),
+            part_sum: at.take(rows * vocab.div_ceil(tile::PART_COLUMNS)),
             loss: at.take(rows),
             dh: at.take(rows * hidden),
             dq: at.take(rows * 3 * hidden),

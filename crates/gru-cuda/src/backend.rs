@@ -10,7 +10,8 @@ use crate::device::{Device, Launch};
 use crate::memory;
 use crate::tables::Tables;
 use crate::task::{Region, Task};
-use crate::update::{self, Mode};
+use crate::update::{self, Mode, Path};
+use crate::{Precision, Recurrence};
 use gru_core::backend::{Backend, Error, Forward, Observer, Outcome, Plan, Stop, Update};
 use gru_core::{Layout, Sizes};
 use std::collections::HashMap;
@@ -29,6 +30,9 @@ pub struct CudaBackend<D: Device> {
     ids: Region,
     /// Most updates of one launch.
     limit: usize,
+    path: Path,
+    /// What the blocks of persistent kernels exchange, where that is in device memory.
+    words: Region,
     graphs: HashMap<(Vec<u8>, Mode, usize), usize>,
     /// The updates whose tables are on the device: their starts and steps.
     uploaded: Option<(Vec<u32>, usize)>,
@@ -40,18 +44,24 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// [`Error::Size`]; [`Error::DeviceMemory`] where it does not fit; what the device reports.
     pub fn new(device: D, sizes: Sizes) -> Result<Self, Error> {
-        Self::for_corpus(device, sizes, 0)
+        Self::for_corpus(device, sizes, Precision::Fp32, 0)
     }
 
-    /// [`CudaBackend::new`] where a corpus of so many characters must fit too.
+    /// [`CudaBackend::new`] with other operands, and where a corpus of so many characters must fit too.
     ///
     /// # Errors
     /// As of [`CudaBackend::new`].
-    pub fn for_corpus(mut device: D, sizes: Sizes, corpus: usize) -> Result<Self, Error> {
+    pub fn for_corpus(
+        mut device: D,
+        sizes: Sizes,
+        precision: Precision,
+        corpus: usize,
+    ) -> Result<Self, Error> {
         let arena = Arena::new(&sizes)?;
         memory::check_fits(&sizes, corpus, device.free_bytes()?)?;
         let base = device.allocate(arena.bytes)?;
         let limit = update::updates_per_launch(&arena.update);
+        let recurrence = Recurrence::choose(&device, sizes.hidden_size, sizes.batch_size, precision)?;
         let mut backend = Self {
             device,
             sizes,
@@ -60,9 +70,12 @@ impl<D: Device> CudaBackend<D> {
             corpus: Vec::new(),
             ids: Region::default(),
             limit,
+            path: Path { precision, recurrence: Recurrence::Steps },
+            words: Region::default(),
             graphs: HashMap::new(),
             uploaded: None,
         };
+        backend.set_recurrence(recurrence)?;
         backend.write_parameters(&vec![0.0; Layout::new(&sizes).len()])?;
         backend.write_state(&vec![0.0; sizes.batch_size * sizes.hidden_size])?;
         // It is read as a whole, also what no update has filled yet.
@@ -74,6 +87,36 @@ impl<D: Device> CudaBackend<D> {
     /// Most updates of one launch, at least 1: how soon a run can be cancelled and how often it reports.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
+    }
+
+    /// Which kernels it runs.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Runs the time steps another way: for what compares the ways.
+    ///
+    /// # Errors
+    /// What the device reports when it is asked for the memory that this takes.
+    pub fn set_recurrence(&mut self, recurrence: Recurrence) -> Result<(), Error> {
+        self.forget_graphs();
+        self.path.recurrence = Recurrence::Steps;
+        self.free_words();
+        if let Recurrence::Persistent(pair) = recurrence
+            && let length @ 1.. = pair.words(self.sizes.batch_size)
+        {
+            let address = self.device.allocate(length * size_of::<u64>())?;
+            self.words = Region { address, length: length as u64 };
+        }
+        self.path.recurrence = recurrence;
+        Ok(())
+    }
+
+    fn free_words(&mut self) {
+        if self.words.length > 0 {
+            self.device.free(self.words.address);
+            self.words = Region::default();
+        }
     }
 
     /// The device.
@@ -100,7 +143,7 @@ impl<D: Device> CudaBackend<D> {
     /// What the device reports.
     pub fn launches(&mut self, plan: &Plan, mode: Mode) -> Result<Vec<Launch>, Error> {
         self.upload(plan, 0..1)?;
-        Ok(update::update(&self.task(plan), mode))
+        Ok(update::update(&self.task(plan), mode, self.path))
     }
 
     /// What the kernels of an update of this plan are given.
@@ -115,6 +158,7 @@ impl<D: Device> CudaBackend<D> {
             bias_slot: task.bias_slot - unused,
             num_slots: task.num_slots - unused,
             ids: self.ids,
+            words: self.words,
             // Evaluation and a gradient alone need none; what is not given must not be read.
             learning_rate: match plan.learning_rate.len() < plan.updates(&self.sizes) {
                 true => Region::default(),
@@ -162,7 +206,7 @@ impl<D: Device> CudaBackend<D> {
                 if self.graphs.len() == MAX_GRAPHS {
                     self.forget_graphs();
                 }
-                let one = update::update(&task, mode);
+                let one = update::update(&task, mode, self.path);
                 let graph = self.device.capture(&one.repeat(count))?;
                 self.graphs.insert(key, graph);
                 graph
@@ -338,7 +382,7 @@ impl<D: Device> Backend for CudaBackend<D> {
     fn run_gradient(&mut self, plan: &Plan, gradient: &mut [f32]) -> Result<Update, Error> {
         let rows = plan.num_steps * self.sizes.batch_size;
         self.upload(plan, 0..1)?;
-        self.device.run(&update::update(&self.task(plan), Mode::Gradient))?;
+        self.device.run(&update::update(&self.task(plan), Mode::Gradient, self.path))?;
         let report = self.reports(0, rows)?.pop();
         let tensors = Layout::new(&self.sizes).tensors;
         let places = self.arena.gradients(&self.sizes);
@@ -362,6 +406,10 @@ impl<D: Device> Backend for CudaBackend<D> {
 
     fn poison_scratch(&mut self) -> Result<(), Error> {
         self.uploaded = None;
+        if self.words.length > 0 {
+            let words = vec![u64::MAX; self.words.length as usize];
+            self.device.write(self.words.address, bytemuck::cast_slice(&words))?;
+        }
         let bytes = vec![0xff; self.arena.bytes - self.arena.scratch];
         self.device.write(self.base + self.arena.scratch as u64, &bytes)
     }
@@ -370,6 +418,7 @@ impl<D: Device> Backend for CudaBackend<D> {
 impl<D: Device> Drop for CudaBackend<D> {
     fn drop(&mut self) {
         self.device.forget_graphs();
+        self.free_words();
         if self.ids.length > 0 {
             self.device.free(self.ids.address);
         }

@@ -12,9 +12,40 @@ pub struct Launch {
     pub blocks: [u32; 2],
     /// What it is given.
     pub task: Task,
+    /// What it waits for.
+    pub order: Order,
 }
 
-/// Device memory and kernels on one stream: everything happens in the order of the calls. `run` and `replay`
+/// What a launch of a sequence waits for. There are two branches, and what is on one may run at the same time as
+/// what is on the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// On the main branch: after what is listed before it on that branch.
+    #[default]
+    Next,
+    /// On the second branch: after everything listed before it. The main branch goes on without it.
+    Beside,
+    /// On the main branch: after everything listed before it, on either branch.
+    Join,
+}
+
+/// Refuses a sequence whose end does not wait for the second branch: what follows would not either.
+///
+/// # Errors
+/// [`Error::Device`].
+pub fn check_joined(launches: &[Launch]) -> Result<(), Error> {
+    let last = launches.iter().rev().find(|launch| launch.order != Order::Next);
+    match last.filter(|launch| launch.order == Order::Beside) {
+        None => Ok(()),
+        Some(launch) => Err(Error::Device {
+            what: "take a sequence whose last launches wait for all others".into(),
+            reason: format!("{} beside them to the end", launch.kernel.name()),
+        }),
+    }
+}
+
+/// Device memory and kernels on one stream: everything happens in the order of the calls, and within a sequence of
+/// launches in that of [`Order`]. `run` and `replay`
 /// may return before the work is done; `read` and `wait` wait for all of it.
 ///
 /// Errors are [`Error::Device`], with the driver's or the emulator's words, [`Error::DeviceMemory`],
@@ -25,6 +56,12 @@ pub trait Device: Send {
     /// # Errors
     /// See the trait.
     fn free_bytes(&self) -> Result<u64, Error>;
+
+    /// How many groups of blocks of a persistent kernel can run at the same time; 0 where the device cannot run it.
+    ///
+    /// # Errors
+    /// See the trait.
+    fn resident_groups(&self, kernel: Kernel) -> Result<u32, Error>;
 
     /// Allocates memory; its content is undefined. Gives its address, a multiple of 256.
     ///
@@ -47,7 +84,7 @@ pub trait Device: Send {
     /// See the trait; also what went wrong in kernels since the last `read` or `wait`.
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error>;
 
-    /// Starts launches, one after the other.
+    /// Starts launches, each as soon as its order allows.
     ///
     /// # Errors
     /// See the trait.
@@ -78,6 +115,10 @@ pub trait Device: Send {
 impl<D: Device + ?Sized> Device for &mut D {
     fn free_bytes(&self) -> Result<u64, Error> {
         (**self).free_bytes()
+    }
+
+    fn resident_groups(&self, kernel: Kernel) -> Result<u32, Error> {
+        (**self).resident_groups(kernel)
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<u64, Error> {

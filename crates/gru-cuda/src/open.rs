@@ -1,5 +1,6 @@
 //! From nothing to a network on a GPU: the stages of [`crate::search`], then memory.
 
+use crate::Precision;
 use crate::arena::Arena;
 use crate::backend::CudaBackend;
 use crate::driver::{Driver, Facts};
@@ -15,10 +16,10 @@ use std::time::Duration;
 /// # Errors
 /// [`Error::Unavailable`] with the stage that failed; [`Error::DeviceMemory`]; [`Error::Size`].
 pub fn open(index: Option<usize>, sizes: Sizes) -> Result<(CudaBackend<Driver>, Facts), Error> {
-    open_for(index, sizes, 0, &AtomicBool::new(false))
+    open_for(index, sizes, Precision::Fp32, 0, &AtomicBool::new(false))
 }
 
-/// [`open()`] for a corpus of so many characters, for which memory must be left. Given up when `unwanted` is set:
+/// [`open()`] with other operands, for a corpus of so many characters, for which memory must be left. Given up when `unwanted` is set:
 /// then the error means nothing, and a thread that waits for the driver may be left behind.
 ///
 /// # Errors
@@ -26,13 +27,15 @@ pub fn open(index: Option<usize>, sizes: Sizes) -> Result<(CudaBackend<Driver>, 
 pub fn open_for(
     index: Option<usize>,
     sizes: Sizes,
+    precision: Precision,
     corpus: usize,
     unwanted: &AtomicBool,
 ) -> Result<(CudaBackend<Driver>, Facts), Error> {
     Arena::new(&sizes)?;
-    let found = search(index, patience(), unwanted, move |driver| {
-        let facts = driver.facts().clone();
-        Ok((CudaBackend::for_corpus(driver, sizes, corpus)?, facts))
+    let found = search(index, precision, patience(), unwanted, move |driver| {
+        let mut backend = CudaBackend::for_corpus(driver, sizes, precision, corpus)?;
+        let facts = backend.device().facts();
+        Ok((backend, facts))
     });
     match found.taken {
         Some(Ok(opened)) => Ok(opened),
@@ -54,7 +57,7 @@ pub fn examine(index: Option<usize>) -> Report {
 
 /// [`examine`] with another limit for the time of a stage.
 pub fn examine_within(index: Option<usize>, patience: Duration) -> Report {
-    search(index, patience, &AtomicBool::new(false), |driver| {
+    search(index, Precision::Fp32, patience, &AtomicBool::new(false), |driver| {
         drop(driver);
         Ok(())
     })

@@ -18,10 +18,8 @@ use std::any::Any;
 
 /// The oldest driver that is supported: CUDA 12.0, the first with every function of [`REQUIRED`].
 pub const MINIMUM_DRIVER: i32 = 12_000;
-/// The oldest compute capability, which the PTX is compiled for.
+/// The oldest compute capability, which the PTX for all devices is compiled for.
 pub const MINIMUM_CAPABILITY: (i32, i32) = (8, 0);
-/// The name of the PTX that every device loads.
-pub const PTX_NAME: &str = "gru_sm80";
 
 /// What a driver tells of itself.
 pub(crate) struct Machine {

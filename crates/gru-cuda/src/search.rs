@@ -4,8 +4,8 @@
 //! result is no longer wanted.
 
 use crate::driver::Driver;
-use crate::probe::{self, Failure, Machine, PTX_NAME, Reason, Report, Stage};
-use crate::self_test;
+use crate::probe::{self, Failure, Machine, Reason, Report, Stage};
+use crate::{Precision, self_test};
 use gru_core::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,9 +22,6 @@ const PATIENCE_VARIABLE: &str = "GRU_NATIVE_GPU_PATIENCE";
 
 /// How often it is looked whether the result is still wanted.
 const GLANCE: Duration = Duration::from_millis(20);
-
-/// The kernels, as `npm run build:kernels` compiled them.
-const PTX: &str = include_str!("../kernels/gru_sm80.ptx");
 
 /// What to do about a driver that does not answer.
 const HANGS: &str = "see whether nvidia-smi answers; restarting the machine helps where it does not";
@@ -43,7 +40,8 @@ enum Finding<T> {
     Failed(Failure),
     /// Every stage of the device holds, and yet it was not taken.
     Refused(Error),
-    Taken(usize, T),
+    /// What was made on device so and so, and the PTX that it loaded.
+    Taken(usize, String, T),
 }
 
 /// What a search found.
@@ -55,9 +53,15 @@ pub struct Search<T> {
 }
 
 /// Goes through the stages of GPU `index` or, without a number, of one GPU after the other, and gives the first for
-/// which all hold to `take`, which may refuse it. Each stage may take as long as `patience`; the search is given up
+/// which all hold, the self-test with these operands, to `take`, which may refuse it. Each stage may take as long as `patience`; the search is given up
 /// when `unwanted` is set. After a hang no other GPU is tried, since the driver's own locks may be held.
-pub fn search<T, F>(index: Option<usize>, patience: Duration, unwanted: &AtomicBool, take: F) -> Search<T>
+pub fn search<T, F>(
+    index: Option<usize>,
+    precision: Precision,
+    patience: Duration,
+    unwanted: &AtomicBool,
+    take: F,
+) -> Search<T>
 where
     T: Send + 'static,
     F: FnMut(Driver) -> Result<T, Error> + Send + 'static,
@@ -69,7 +73,7 @@ where
     let thread = std::thread::Builder::new().name("gru-gpu-search".into()).spawn(move || {
         let tell = Tell { sender, abandoned: flag };
         // Unwind safety: after a panic nothing of it is used but its text.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| go(index, &tell, take))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| go(index, precision, &tell, take))) {
             tell.send(Finding::Failed(probe::panicked(&*panic)));
         }
     });
@@ -119,7 +123,12 @@ impl<T> Tell<T> {
     }
 }
 
-fn go<T>(index: Option<usize>, tell: &Tell<T>, mut take: impl FnMut(Driver) -> Result<T, Error>) {
+fn go<T>(
+    index: Option<usize>,
+    precision: Precision,
+    tell: &Tell<T>,
+    mut take: impl FnMut(Driver) -> Result<T, Error>,
+) {
     let machine = match probe::probe(&mut |stage, detail| tell.passed(stage, detail)) {
         Ok(machine) => machine,
         Err(failure) => return tell.send(Finding::Failed(failure)),
@@ -134,10 +143,11 @@ fn go<T>(index: Option<usize>, tell: &Tell<T>, mut take: impl FnMut(Driver) -> R
         tell.send(Finding::Trying(index));
         let passed = &mut |stage, detail| tell.passed(stage, detail);
         let opened = probe::check_device(&devices, index, passed)
-            .and_then(|device| Driver::start(device, cuda_version, PTX, passed))
-            .and_then(|driver| self_test::check(driver, passed));
+            .and_then(|device| Driver::start(device, cuda_version, precision, passed))
+            .and_then(|driver| self_test::check(driver, precision, passed));
+        let ptx = opened.as_ref().map(|driver| driver.facts().ptx).unwrap_or_default();
         match opened.map(&mut take) {
-            Ok(Ok(taken)) => return tell.send(Finding::Taken(index, taken)),
+            Ok(Ok(taken)) => return tell.send(Finding::Taken(index, ptx, taken)),
             Ok(Err(error)) => tell.send(Finding::Refused(error)),
             Err(failure) => tell.send(Finding::Failed(failure)),
         }
@@ -155,8 +165,8 @@ fn note<T>(found: &mut Search<T>, finding: Finding<T>) {
         Finding::Passed(stage, detail) => report.record(stage, Ok(detail)),
         Finding::Failed(failure) => report.fail(failure),
         Finding::Refused(error) => found.taken = Some(found.taken.take().unwrap_or(Err(error))),
-        Finding::Taken(index, taken) => {
-            (report.chosen, report.ptx) = (Some(index), Some(PTX_NAME));
+        Finding::Taken(index, ptx, taken) => {
+            (report.chosen, report.ptx) = (Some(index), Some(ptx));
             found.taken = Some(Ok(taken));
         }
     }

@@ -1,5 +1,6 @@
 //! The last stage before a device is used: does it compute what it should?
 
+use crate::Precision;
 use crate::backend::CudaBackend;
 use crate::device::Device;
 use crate::driver::Driver;
@@ -13,21 +14,34 @@ use std::ops::ControlFlow;
 const SIZES: Sizes =
     Sizes { vocab_size: 7, hidden_size: 19, batch_size: 5, num_steps: 3, candidate_bias: true };
 
-/// How far a result may be from the oracle's, relative to it. Rounding makes up about 1e-6; a kernel that does
-/// not do its work is wrong by far more.
-const TOLERANCE: f64 = 1e-4;
+/// How far a result may be from the oracle's, relative to it. Rounding to 24, 11 or 8 bits makes up about 1e-6, 1e-4
+/// and 1e-3; a kernel that does not do its work is wrong by far more.
+const fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 => 1e-4,
+        Precision::Tf32 => 2e-3,
+        Precision::Bf16 => 1e-2,
+    }
+}
 
-/// The stage: gives the driver back if it computes what it should, having told `passed`.
-pub(crate) fn check(mut driver: Driver, passed: &mut dyn FnMut(Stage, String)) -> Result<Driver, Failure> {
+/// The stage: gives the driver back if it computes what it should with these operands, having told `passed`.
+pub(crate) fn check(
+    mut driver: Driver,
+    precision: Precision,
+    passed: &mut dyn FnMut(Stage, String),
+) -> Result<Driver, Failure> {
     let expected = "kernels that compute what the equations say";
     let hint = "report it with the output of gru-native doctor";
-    match greatest_error(&mut driver) {
-        Ok(error) if passes(error) => {
-            passed(Stage::SelfTest, format!("relative error {error:.0e}"));
+    match greatest_error(&mut driver, precision) {
+        Ok(error) if passes(error, precision) => {
+            let facts = driver.facts();
+            let missing: String = facts.missing.iter().map(|missing| format!("; {missing}")).collect();
+            let detail = format!("relative error {error:.0e} in {} by {}", precision.name(), facts.ptx);
+            passed(Stage::SelfTest, detail + &missing);
             Ok(driver)
         }
         Ok(error) => {
-            let received = format!("a relative error of {error:.0e}");
+            let received = format!("a relative error of {error:.0e} in {}", precision.name());
             Err(Failure::new(Reason::SelfTestFailed, expected, received, hint))
         }
         Err(error) => Err(failure(&error)
@@ -55,8 +69,8 @@ fn failure(error: &Error) -> Option<Failure> {
 ///
 /// # Errors
 /// What the device reports.
-pub fn greatest_error<D: Device>(device: D) -> Result<f64, Error> {
-    let mut backend = CudaBackend::new(device, SIZES)?;
+pub fn greatest_error<D: Device>(device: D, precision: Precision) -> Result<f64, Error> {
+    let mut backend = CudaBackend::for_corpus(device, SIZES, precision, 0)?;
     let reports = train(&mut backend)?;
     let exact = train(&mut Oracle::new(SIZES)?)?;
     if reports.len() != exact.len() {
@@ -68,8 +82,8 @@ pub fn greatest_error<D: Device>(device: D) -> Result<f64, Error> {
 }
 
 /// Whether the error is what rounding makes of it.
-pub fn passes(error: f64) -> bool {
-    error <= TOLERANCE
+pub fn passes(error: f64, precision: Precision) -> bool {
+    error <= tolerance(precision)
 }
 
 fn train(backend: &mut dyn Backend) -> Result<Vec<f64>, Error> {

@@ -124,6 +124,11 @@ pub struct Task {
     pub n: Region,
     /// f32 `[R, V]`: logits, then their gradient.
     pub logits: Region,
+    /// f32 `[R, parts]`: of each row and each [`crate::tile::PART_COLUMNS`] of its logits the largest; empty where
+    /// nobody asks for them.
+    pub part_max: Region,
+    /// f32 `[R, parts]`: the sum of exp(logit - largest), likewise.
+    pub part_sum: Region,
     /// f32 `[R]`: loss of each row.
     pub loss: Region,
     /// f32 `[R, H]`: gradient that reaches h, first from the logits alone, then the whole of it.
@@ -132,6 +137,9 @@ pub struct Task {
     pub dq: Region,
     /// f32 `[R, H]`: dn'.
     pub dn: Region,
+
+    /// u64 [`crate::recurrence::Persistent::words`]: what persistent kernels exchange; empty unless they do it so.
+    pub words: Region,
 }
 
 /// Bytes of a task before its regions.

@@ -5,10 +5,11 @@
 
 use gru_core::Sizes;
 use gru_core::random::Random;
-use gru_cuda::arena::{Arena, BIAS_COLUMNS, LANE_STEPS, TILE};
+use gru_cuda::arena::{Arena, BIAS_COLUMNS, LANE_STEPS};
+use gru_cuda::recurrence::Persistent;
 use gru_cuda::task::Region;
-use gru_cuda::update::{self, Mode};
-use gru_cuda::{Kernel, Task};
+use gru_cuda::update::{self, Mode, Path};
+use gru_cuda::{Kernel, Precision, Task, tile};
 
 const INT: i128 = i32::MAX as i128;
 const UNSIGNED: i128 = u32::MAX as i128;
@@ -29,8 +30,13 @@ fn numbers(task: &Task, updates: i128) -> Vec<Number> {
     let (rows, columns) = (size(task.rows), 3 * hidden);
     let threads = i128::from(Kernel::BeginUpdate.threads());
     let whole = |count: i128, of: i128| (count + of - 1) / of * of;
-    let tile = TILE as i128;
-    let tiles = |count: i128| whole(count, tile) / tile;
+    // What blocks that cover a matrix count up to, from 1: rows, columns and blocks. A tile's depth is at most 64.
+    let covered = |tile: tile::Tile, rows: i128, columns: i128| {
+        let [below, across] = [whole(rows, tile.rows as i128), whole(columns, tile.columns as i128)];
+        [below, across, below / tile.rows as i128 * (across / tile.columns as i128)]
+    };
+    let deep = |length: i128| whole(length, 64);
+    let parts = whole(vocab, tile::PART_COLUMNS as i128) / tile::PART_COLUMNS as i128;
     let mut all = vec![];
     let mut add = |kernel, what, largest, limit, region| {
         all.push(Number { kernel, what, largest, limit, region });
@@ -55,20 +61,34 @@ fn numbers(task: &Task, updates: i128) -> Vec<Number> {
         add(kernel, "r, z, q, n", rows * hidden - 1, INT, Some(region));
     }
 
-    let kernel = Kernel::Projection;
-    add(kernel, "row of a tile", whole(rows, tile) - 1, INT, None);
-    add(kernel, "column of a tile", whole(vocab, tile) - 1, INT, None);
+    let kernel = Kernel::Projection(Precision::Fp32);
+    let [below, across, _] = covered(tile::PROJECTION, rows, vocab);
+    add(kernel, "row of a tile", below - 1, INT, None);
+    add(kernel, "column of a tile", across - 1, INT, None);
+    add(kernel, "depth", deep(hidden), INT, None);
     add(kernel, "w_y", hidden * vocab - 1, INT, Some(task.w_y));
     add(kernel, "b_y", vocab - 1, INT, Some(task.b_y));
     add(kernel, "logits", rows * vocab - 1, INT, Some(task.logits));
+    add(kernel, "parts before a row", rows * parts, INT, None);
+    if task.part_max.length > 0 {
+        add(kernel, "part_max", rows * parts - 1, INT, Some(task.part_max));
+        add(kernel, "part_sum", rows * parts - 1, INT, Some(task.part_sum));
+    }
 
     let kernel = Kernel::SoftmaxLoss;
-    add(kernel, "id", vocab - 1 + threads, INT, None);
+    add(kernel, "id", vocab - 1 + 4 * threads, INT, None);
+    add(kernel, "rounded up to parts", vocab + tile::PART_COLUMNS as i128 - 1, INT, None);
+    add(kernel, "part", parts - 1 + 32, INT, None);
     add(kernel, "loss", rows - 1, INT, Some(task.loss));
 
-    let kernel = Kernel::HiddenGradient;
-    add(kernel, "dh", rows * hidden - 1, INT, Some(task.dh));
-    add(kernel, "depth", whole(vocab, 16), INT, None);
+    for precision in Precision::ALL {
+        let kernel = Kernel::HiddenGradient(precision);
+        let [below, across, _] = covered(tile::hidden_gradient(precision), rows, hidden);
+        add(kernel, "row of a tile", below - 1, INT, None);
+        add(kernel, "column of a tile", across - 1, INT, None);
+        add(kernel, "dh", rows * hidden - 1, INT, Some(task.dh));
+        add(kernel, "depth", deep(vocab), INT, None);
+    }
 
     let kernel = Kernel::StepBackward;
     add(kernel, "cell_after", (rows + batch) * hidden - 1, INT, None);
@@ -76,16 +96,36 @@ fn numbers(task: &Task, updates: i128) -> Vec<Number> {
     add(kernel, "dq", rows * columns - 1, INT, Some(task.dq));
     add(kernel, "dn", rows * hidden - 1, INT, Some(task.dn));
 
-    let kernel = Kernel::RecurrentGradient;
+    for pair in Persistent::all().filter(|pair| pair.capacity as i128 >= hidden) {
+        let lanes = whole(batch, pair.lanes() as i128);
+        for kernel in [Kernel::Forward(pair), Kernel::Backward(pair)] {
+            add(kernel, "lane", lanes - 1, INT, None);
+            add(kernel, "block", lanes / pair.lanes() as i128 * pair.blocks() as i128 - 1, INT, None);
+            add(kernel, "w_h", hidden * columns - 1, INT, Some(task.w_h));
+            add(kernel, "cell of the step after", (rows + batch) * hidden - 1, INT, None);
+            add(kernel, "column of a row", rows * columns - 1, INT, Some(task.dq));
+        }
+        add(Kernel::Forward(pair), "inputs", rows - 1, INT, Some(task.inputs));
+        add(Kernel::Forward(pair), "w_x", vocab * columns - 1, UNSIGNED, None);
+        add(Kernel::Forward(pair), "h", (rows + batch) * hidden - 1, INT, Some(task.h));
+        add(Kernel::Backward(pair), "dh", rows * hidden - 1, INT, Some(task.dh));
+    }
+
+    let kernel = Kernel::RecurrentGradient(Precision::Fp32);
+    let [below, across, slots] = covered(tile::RECURRENT_GRADIENT, hidden, columns);
+    add(kernel, "row of a tile", below - 1, INT, None);
+    add(kernel, "column of a tile", across - 1, INT, None);
     add(kernel, "gradient_w_h", hidden * columns - 1, INT, Some(task.gradient_w_h));
-    let slots = tiles(columns) * tiles(hidden);
     add(kernel, "squares", slots - 1, size(task.output_slot) - 1, Some(task.squares));
 
-    let kernel = Kernel::OutputGradient;
+    let kernel = Kernel::OutputGradient(Precision::Fp32);
+    let [below, across, slots] = covered(tile::OUTPUT_GRADIENT, hidden, vocab);
+    let slots = size(task.output_slot) + slots;
+    add(kernel, "row of a tile", below - 1, INT, None);
+    add(kernel, "column of a tile", across - 1, INT, None);
     add(kernel, "gradient_w_y", hidden * vocab - 1, INT, Some(task.gradient_w_y));
-    let slots = size(task.output_slot) + tiles(vocab) * tiles(hidden);
     add(kernel, "squares", slots - 1, size(task.input_slot) - 1, Some(task.squares));
-    add(kernel, "depth", whole(rows, 16), INT, None);
+    add(kernel, "depth", deep(rows), INT, None);
 
     let kernel = Kernel::InputGradient;
     add(kernel, "num_runs", updates - 1, UNSIGNED, Some(task.num_runs));
@@ -144,7 +184,7 @@ fn stretched(sizes: Sizes, which: usize) -> Option<(Sizes, Arena)> {
 fn check(sizes: &Sizes, arena: &Arena) -> i128 {
     let lane = numbers(&arena.lane, 1).into_iter().filter(|number| {
         // What a lane outside of an update runs.
-        matches!(number.kernel, Kernel::StepForward | Kernel::Projection)
+        matches!(number.kernel, Kernel::StepForward | Kernel::Projection(_))
     });
     let mut greatest = 0;
     for number in numbers(&arena.update, arena.capacity as i128).into_iter().chain(lane) {
@@ -165,14 +205,17 @@ fn check(sizes: &Sizes, arena: &Arena) -> i128 {
 
     // One step stands for all: their grids are the same; but the projection's is of all rows.
     let one_step = Task { num_steps: 1, ..arena.update };
-    for launch in
-        update::update(&one_step, Mode::Train).into_iter().chain(update::forward(&arena.lane, LANE_STEPS))
-    {
+    let paths = Precision::ALL.map(|precision| Path { precision, ..Path::default() });
+    let updates = paths.map(|path| update::update(&one_step, Mode::Train, path));
+    for launch in updates.into_iter().flatten().chain(update::forward(&arena.lane, LANE_STEPS)) {
         let [x, y] = launch.blocks;
         assert!(x >= 1 && x <= i32::MAX as u32, "{}: {x} x {y}, {sizes:?}", launch.kernel.name());
         assert!((1..=65_535).contains(&y), "{}: {x} x {y}, {sizes:?}", launch.kernel.name());
     }
-    assert!(sizes.rows().div_ceil(TILE) <= 65_535, "{sizes:?}");
+    for precision in Precision::ALL {
+        let blocks = tile::hidden_gradient(precision).blocks(sizes.rows(), 1);
+        assert!(blocks[1] <= 65_535, "{sizes:?}");
+    }
     greatest
 }
 

@@ -1,7 +1,9 @@
 //! How this addon was built and which kernels for GPUs are in it, for `doctor`. The same source and compiler give the
 //! same facts: no times, no paths.
 
-use gru_cuda::probe::{MINIMUM_CAPABILITY, MINIMUM_DRIVER, PTX_NAME, version_text};
+use crate::device::capability_text;
+use gru_cuda::probe::version_text;
+use gru_cuda::ptx::Ptx;
 use napi_derive::napi;
 
 /// How the addon was built, and which PTX it carries.
@@ -13,7 +15,7 @@ pub struct BuildInfo {
     pub profile: String,
     /// The version of the Rust compiler, such as `1.89.0`.
     pub rustc: String,
-    /// The PTX that it carries, the one to prefer first.
+    /// The PTX that it carries: a GPU loads the first, and of the others what its network uses.
     pub ptx: Vec<CarriedPtx>,
 }
 
@@ -31,15 +33,16 @@ pub struct CarriedPtx {
 /// How the addon was built, and which PTX it carries.
 #[napi(catch_unwind)]
 pub fn build_info() -> BuildInfo {
-    let (major, minor) = MINIMUM_CAPABILITY;
     BuildInfo {
         target: env!("GRU_NATIVE_TARGET").into(),
         profile: env!("GRU_NATIVE_PROFILE").into(),
         rustc: env!("GRU_NATIVE_RUSTC").into(),
-        ptx: vec![CarriedPtx {
-            name: PTX_NAME.into(),
-            minimum_capability: format!("{major}.{minor}"),
-            minimum_cuda: version_text(MINIMUM_DRIVER),
-        }],
+        ptx: Ptx::all()
+            .map(|ptx| CarriedPtx {
+                name: ptx.name.into(),
+                minimum_capability: capability_text(ptx.capability),
+                minimum_cuda: version_text(ptx.cuda_version),
+            })
+            .collect(),
     }
 }

@@ -5,6 +5,7 @@ use crate::panics;
 use gru_core::cpu::CpuBackend;
 use gru_core::cpu::kernel::Path;
 use gru_core::{Backend, Error, Sizes};
+use gru_cuda::Precision;
 use gru_cuda::probe::{Outcome, Stage, driver_release, version_text};
 use napi_derive::napi;
 use std::sync::atomic::AtomicBool;
@@ -64,7 +65,7 @@ pub struct GpuFacts {
     pub cuda_version: String,
     /// The release of the driver, such as `550.54.14`; absent where the system does not tell it.
     pub driver_release: Option<String>,
-    /// The PTX that it loaded.
+    /// The PTX that it loaded, such as `gru_sm80`; several are joined by ` + `.
     pub ptx: String,
     /// Time that loading the kernels took, in seconds; the first time on a machine the driver compiles them.
     pub module_seconds: f64,
@@ -97,10 +98,11 @@ pub fn on_cpu(sizes: Sizes, threads: usize, path: Path) -> std::result::Result<B
 pub fn on_cuda(
     index: Option<usize>,
     sizes: Sizes,
+    precision: Precision,
     corpus_length: usize,
     unwanted: &AtomicBool,
 ) -> std::result::Result<(Box<dyn Backend>, GpuFacts), Error> {
-    let (backend, facts) = gru_cuda::open_for(index, sizes, corpus_length, unwanted)?;
+    let (backend, facts) = gru_cuda::open_for(index, sizes, precision, corpus_length, unwanted)?;
     let facts = GpuFacts {
         index: facts.device.index as u32,
         name: facts.device.name,
@@ -108,13 +110,14 @@ pub fn on_cuda(
         memory_bytes: facts.device.memory as f64,
         cuda_version: version_text(facts.cuda_version),
         driver_release: facts.driver_release,
-        ptx: facts.ptx.into(),
+        ptx: facts.ptx,
         module_seconds: facts.load_seconds,
     };
     Ok((Box::new(backend), facts))
 }
 
-fn capability_text((major, minor): (i32, i32)) -> String {
+/// "9.0"
+pub fn capability_text((major, minor): (i32, i32)) -> String {
     format!("{major}.{minor}")
 }
 
@@ -165,8 +168,8 @@ pub struct CudaReport {
     pub cuda_version: Option<String>,
     /// The release of the driver, such as `550.54.14`; absent where the system does not tell it.
     pub driver_release: Option<String>,
-    /// The PTX that was loaded.
-    pub ptx: Option<&'static str>,
+    /// The PTX that was loaded, ` + ` between its names.
+    pub ptx: Option<String>,
 }
 
 /// Looks at every stage, the kernels' self-test included, of one GPU after the other until one will do. Blocks

@@ -14,6 +14,7 @@
 //! | `encodeModel`, `decodeModel`, `ModelContents` | [`model_file`] |
 //! | `FileLock` | [`lock`] |
 //! | `cudaReport`, `CudaReport`, `CudaStage`, `CudaDevice`, `GpuFacts` | [`device`] |
+//! | `kernelChoices`, `KernelChoice` | [`choices`] |
 //! | `cpuFeatures`, `cpuPath`, `availableThreads`, `version` | [`machine`] |
 //! | `buildInfo`, `BuildInfo`, `CarriedPtx` | [`build_info`] |
 //!
@@ -23,6 +24,7 @@
 
 pub mod argument;
 pub mod build_info;
+pub mod choices;
 pub mod device;
 pub mod epoch;
 pub mod error;

@@ -76,14 +76,14 @@ impl Network {
     /// @throws code `GRU_USAGE`, `GRU_OUT_OF_MEMORY` or `GRU_INTERNAL`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, options: NetworkOptions) -> Result<Self> {
-        let Checked { sizes, threads, path, choice, corpus_length } = options.check()?;
+        let Checked { sizes, threads, path, choice, precision, corpus_length } = options.check()?;
         device::check_sizes(choice, &sizes).map_err(|error| error::core(&error))?;
         let gpu = Arc::new(OnceLock::new());
         let facts = Arc::clone(&gpu);
         let make = move |unwanted: &AtomicBool| match choice {
             Choice::Cpu => device::on_cpu(sizes, threads, path),
             Choice::Cuda(index) => {
-                let (backend, found) = device::on_cuda(index, sizes, corpus_length, unwanted)?;
+                let (backend, found) = device::on_cuda(index, sizes, precision, corpus_length, unwanted)?;
                 let _ = facts.set(found);
                 Ok(backend)
             }

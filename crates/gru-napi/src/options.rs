@@ -7,6 +7,7 @@ use crate::machine;
 use gru_core::Sizes;
 use gru_core::cpu::kernel::Path;
 use gru_core::sizes::MAX_ELEMENTS;
+use gru_cuda::Precision;
 use napi::bindgen_prelude::FromNapiValue;
 use napi::sys;
 use napi_derive::napi;
@@ -45,9 +46,9 @@ pub struct NetworkOptions {
     /// Where the arithmetic is done: `cpu` when absent, `cuda` for the first GPU that will do, `cuda:N` for one.
     #[napi(ts_type = "'cpu' | 'cuda' | `cuda:${number}`")]
     pub device: Option<Argument>,
-    /// What the operands of the products are rounded to on the CPU: `fp32` when absent, or `bf16` where the processor
-    /// has instructions for it. State, gates, gradients, sums and parameters are fp32 either way.
-    #[napi(ts_type = "'fp32' | 'bf16'")]
+    /// What the operands of the products are rounded to: `fp32` when absent; on a GPU also `tf32` and `bf16`, on the CPU
+    /// `bf16` where the processor has instructions for it. State, gates, gradients, sums and parameters are fp32 in all.
+    #[napi(ts_type = "'fp32' | 'tf32' | 'bf16'")]
     pub precision: Option<Argument>,
     /// Characters of the corpus that will be loaded, for which a GPU must have memory left; 0 when absent.
     #[napi(ts_type = "number")]
@@ -64,6 +65,8 @@ pub struct Checked {
     pub path: Path,
     /// The device.
     pub choice: Choice,
+    /// The operands of the products there.
+    pub precision: Precision,
     /// Characters of the corpus that will be loaded.
     pub corpus_length: usize,
 }
@@ -109,20 +112,28 @@ impl NetworkOptions {
             Some(given) => Choice::parse(&given.text("device")?)?,
             None => Choice::Cpu,
         };
-        let bf16 = match self.precision.map(|given| given.text("precision")).transpose()?.as_deref() {
-            None | Some("fp32") => false,
-            Some("bf16") if choice == Choice::Cpu => true,
-            Some(other) => {
-                return Err(error::usage(format!(
-                    "expected fp32 as precision, or bf16 on the CPU, received {other}"
-                )));
-            }
+        let precision = match self.precision {
+            Some(given) => precision(&given.text("precision")?, choice)?,
+            None => Precision::Fp32,
         };
-        let path = if bf16 { machine::bf16_path()? } else { machine::path()? };
+        let path = match (choice, precision) {
+            (Choice::Cpu, Precision::Bf16) => machine::bf16_path()?,
+            (Choice::Cpu, _) => machine::path()?,
+            (Choice::Cuda(_), _) => Path::detect(), // nothing runs on it
+        };
         let corpus_length = match self.corpus_length {
             Some(given) => given.whole("corpusLength", 0, MAX_ELEMENTS as u64)? as usize,
             None => 0,
         };
-        Ok(Checked { sizes, threads, path, choice, corpus_length })
+        Ok(Checked { sizes, threads, path, choice, precision, corpus_length })
     }
+}
+
+/// Reads what the device of the choice computes with.
+fn precision(name: &str, choice: Choice) -> Result<Precision> {
+    let (expected, place, found) = match (choice, Precision::named(name)) {
+        (Choice::Cpu, found) => ("fp32 or bf16", "the CPU", found.filter(|&found| found != Precision::Tf32)),
+        (Choice::Cuda(_), found) => ("fp32, tf32 or bf16", "a GPU", found),
+    };
+    found.ok_or_else(|| error::usage(format!("expected {expected} as precision on {place}, received {name}")))
 }

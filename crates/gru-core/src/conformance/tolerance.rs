@@ -22,6 +22,10 @@ impl Tolerance {
     /// The oracle itself: only what goes out is rounded, to f32.
     pub const ORACLE: Self = Self { values: 2e-7, gradients: 1.2e-7, training: 1e-6, wide: true };
 
+    /// Backends whose products have operands in tf32 and sums in f32: rounding is at most 4.9e-4 an operand, a quarter of
+    /// bf16's, and so are the errors; states carry theirs from step to step.
+    pub const TF32: Self = Self { values: 7e-4, gradients: 2e-3, training: 5e-3, wide: false };
+
     /// Backends whose products have operands in bf16 (rounding 2e-3) and sums in f32: errors of single terms average
     /// out in sums, and those of a small gradient are as large as those of the largest it is computed from.
     pub const BF16: Self = Self { values: 3e-3, gradients: 1e-2, training: 2e-2, wide: false };

@@ -35,7 +35,7 @@ impl Drop for Context {
     }
 }
 
-/// The one stream. Not the default stream, which cannot be captured.
+/// A stream. Not the default stream, which cannot be captured.
 pub(super) struct Stream(pub(super) sys::CUstream);
 
 impl Stream {
@@ -128,6 +128,36 @@ impl Drop for Graph {
     fn drop(&mut self) {
         // SAFETY: made in `new`, destroyed once here; the driver lets a running one end.
         quietly(|| unsafe { result::graph::exec_destroy(self.0) });
+    }
+}
+
+/// A place in one stream that another may wait for. Set again, it is another place; who waits already still waits for
+/// the one before.
+pub(super) struct Mark(sys::CUevent);
+
+impl Mark {
+    pub(super) fn new() -> Result<Self, DriverError> {
+        result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).map(Self)
+    }
+
+    /// Behind all that the stream was given.
+    pub(super) fn set(&self, stream: &Stream) -> Result<(), DriverError> {
+        // SAFETY: both live.
+        unsafe { result::event::record(self.0, stream.0) }
+    }
+
+    /// What the stream is given from here on is done once the place is reached.
+    pub(super) fn wait(&self, stream: &Stream) -> Result<(), DriverError> {
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: both live.
+        unsafe { result::stream::wait_event(stream.0, self.0, flags) }
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // SAFETY: created in `new`, destroyed once here.
+        quietly(|| unsafe { result::event::destroy(self.0) });
     }
 }
 

@@ -1,11 +1,15 @@
-//! The kernels: PTX given to the driver's compiler, whose words come along when it refuses.
+//! The kernels: PTX given to the driver's compiler, whose words come along when it refuses, and where each is.
 
 use super::guard::{Fault, guard, quietly};
-use crate::Kernel;
-use crate::probe::{Failure, PTX_NAME, Reason};
+use super::occupancy;
+use crate::kernel::Module;
+use crate::probe::{Failure, Reason};
+use crate::ptx::Ptx;
+use crate::{Kernel, Precision};
 use cudarc::driver::{result, sys};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString, c_void};
+use std::time::Instant;
 
 /// Room for the compiler's words.
 const LOG_BYTES: usize = 16 * 1024;
@@ -23,44 +27,110 @@ pub struct Resources {
     pub local_bytes: i32,
 }
 
-/// The loaded kernels.
-pub(super) struct Module {
-    module: sys::CUmodule,
+/// The loaded kernels. Those that every network of a precision needs are loaded at the start, a persistent pair when it
+/// is asked for: compiling takes the driver long enough to leave out what no network uses.
+pub(super) struct Kernels {
+    capability: (i32, i32),
+    cuda_version: i32,
+    /// Those that the device takes.
     functions: HashMap<Kernel, sys::CUfunction>,
+    modules: Vec<Loaded>,
+    /// Those whose loading was tried.
+    tried: HashSet<Module>,
+    /// What each kernel takes.
     pub(super) resources: Vec<Resources>,
+    /// Names of the PTX that was loaded.
+    pub(super) names: Vec<&'static str>,
+    /// What should have loaded and did not, in words.
+    pub(super) missing: Vec<String>,
+    /// Time that loading took.
+    pub(super) seconds: f64,
 }
 
-impl Module {
-    /// Loads PTX and looks up every kernel of [`Kernel::ALL`].
-    pub(super) fn load(ptx: &str) -> Result<Self, Failure> {
-        let mut module = Self { module: compile(ptx)?, functions: HashMap::new(), resources: Vec::new() };
-        for kernel in Kernel::ALL {
-            let wanted = format!("the kernel {} in {PTX_NAME}", kernel.name());
+impl Kernels {
+    /// Loads those that every network of this precision needs, for a device and driver.
+    pub(super) fn load(
+        capability: (i32, i32),
+        cuda_version: i32,
+        precision: Precision,
+    ) -> Result<Self, Failure> {
+        let needed = HashSet::from([Module::Plain, Module::of_products(precision)]);
+        let mut kernels = Self {
+            capability,
+            cuda_version,
+            functions: HashMap::new(),
+            modules: Vec::new(),
+            tried: needed.clone(),
+            resources: Vec::new(),
+            names: Vec::new(),
+            missing: Vec::new(),
+            seconds: 0.0,
+        };
+        for module in Module::all().filter(|module| needed.contains(module)) {
+            kernels.add(&Ptx::of(module))?;
+        }
+        Ok(kernels)
+    }
+
+    /// Loads the module of a kernel where device and driver are for it, unless that was tried before. Where it does not
+    /// load its kernels are missing, and the others run. Who launches a missing kernel is told of it: a persistent one
+    /// is not chosen, and nothing stands in for a product.
+    pub(super) fn prepare(&mut self, kernel: Kernel) {
+        let module = kernel.module();
+        if self.tried.contains(&module) {
+            return;
+        }
+        self.tried.insert(module);
+        let ptx = Ptx::of(module);
+        if ptx.is_for(self.capability, self.cuda_version)
+            && let Err(failure) = self.add(&ptx)
+        {
+            self.missing.push(format!("without {}: {}", ptx.name, failure.cause()));
+        }
+    }
+
+    /// Loads PTX and looks up every kernel of its module; all of them or none.
+    fn add(&mut self, ptx: &Ptx) -> Result<(), Failure> {
+        let begin = Instant::now();
+        let module = compile(ptx)?;
+        let mut found = Vec::new();
+        for kernel in Kernel::all().into_iter().filter(|kernel| kernel.module() == ptx.module) {
+            let wanted = format!("the kernel {} in {}", kernel.name(), ptx.name);
             let function = guard(|| {
                 let name = CString::new(kernel.name()).unwrap_or_default();
                 // SAFETY: the module is loaded.
-                unsafe { result::module::get_function(module.module, name) }
+                unsafe { result::module::get_function(module.0, name) }
             })
             .map_err(|fault| fault.failure(Reason::KernelLoadFailed, &wanted))?;
             let resources = resources(kernel, function)
                 .map_err(|fault| fault.failure(Reason::KernelLoadFailed, &wanted))?;
-            module.functions.insert(kernel, function);
-            module.resources.push(resources);
+            found.push((function, resources));
         }
-        Ok(module)
+        self.modules.push(module);
+        for (function, resources) in found {
+            self.resources.push(resources);
+            if occupancy::allow(resources.kernel, function) {
+                self.functions.insert(resources.kernel, function);
+            }
+        }
+        self.names.push(ptx.name);
+        self.seconds += begin.elapsed().as_secs_f64();
+        Ok(())
     }
 
-    /// The function of a kernel.
-    pub(super) fn function(&self, kernel: Kernel) -> sys::CUfunction {
-        // `load` looked up all of them. A null handle would be refused by the driver.
-        self.functions.get(&kernel).copied().unwrap_or(std::ptr::null_mut())
+    /// The function of a kernel; none where its module was not loaded, or the device does not take the kernel.
+    pub(super) fn function(&self, kernel: Kernel) -> Option<sys::CUfunction> {
+        self.functions.get(&kernel).copied()
     }
 }
 
-impl Drop for Module {
+/// Loaded PTX.
+struct Loaded(sys::CUmodule);
+
+impl Drop for Loaded {
     fn drop(&mut self) {
-        // SAFETY: loaded in `load`, unloaded once here; nothing that runs its kernels is left.
-        quietly(|| unsafe { result::module::unload(self.module) });
+        // SAFETY: loaded in `compile`, unloaded once here; nothing that runs its kernels is left.
+        quietly(|| unsafe { result::module::unload(self.0) });
     }
 }
 
@@ -78,9 +148,9 @@ fn resources(kernel: Kernel, function: sys::CUfunction) -> Result<Resources, Fau
     })
 }
 
-fn compile(ptx: &str) -> Result<sys::CUmodule, Failure> {
-    let expected = format!("the driver to load {PTX_NAME}");
-    let Ok(text) = CString::new(ptx) else {
+fn compile(ptx: &Ptx) -> Result<Loaded, Failure> {
+    let expected = format!("the driver to load {}", ptx.name);
+    let Ok(text) = CString::new(ptx.text) else {
         let received = "a text with a 0 in it";
         return Err(Failure::new(Reason::KernelLoadFailed, expected, received, "install the package again"));
     };
@@ -108,7 +178,7 @@ fn compile(ptx: &str) -> Result<sys::CUmodule, Failure> {
         .result()
     });
     match result {
-        Ok(()) => Ok(module),
+        Ok(()) => Ok(Loaded(module)),
         Err(fault) => {
             let mut failure = fault.failure(Reason::KernelLoadFailed, &expected);
             let words = CStr::from_bytes_until_nul(&log).unwrap_or_default().to_string_lossy();

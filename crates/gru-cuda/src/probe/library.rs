@@ -6,8 +6,8 @@ use super::report::{Failure, Found, Reason};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
 /// Every function that the probe and the driver call, directly or through cudarc. Only the timing of single
-/// launches ([`crate::driver::Driver::time`]) calls others.
-pub const REQUIRED: [&str; 32] = [
+/// launches ([`crate::driver::Driver::time`]) calls another.
+pub const REQUIRED: [&str; 38] = [
     "cuCtxSetCurrent",
     "cuDeviceGet",
     "cuDeviceGetAttribute",
@@ -17,7 +17,11 @@ pub const REQUIRED: [&str; 32] = [
     "cuDevicePrimaryCtxRetain",
     "cuDeviceTotalMem_v2",
     "cuDriverGetVersion",
+    "cuEventCreate",
+    "cuEventDestroy_v2",
+    "cuEventRecord",
     "cuFuncGetAttribute",
+    "cuFuncSetAttribute",
     "cuGetErrorName",
     "cuGetErrorString",
     "cuGraphDestroy",
@@ -35,11 +39,13 @@ pub const REQUIRED: [&str; 32] = [
     "cuModuleGetFunction",
     "cuModuleLoadDataEx",
     "cuModuleUnload",
+    "cuOccupancyMaxActiveClusters",
     "cuStreamBeginCapture_v2",
     "cuStreamCreate",
     "cuStreamDestroy_v2",
     "cuStreamEndCapture",
     "cuStreamSynchronize",
+    "cuStreamWaitEvent",
 ];
 
 /// The name that a driver installs under.

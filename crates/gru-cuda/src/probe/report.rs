@@ -193,7 +193,7 @@ pub struct Report {
     /// The number of the device for which every stage holds.
     pub chosen: Option<usize>,
     /// The PTX that it loaded.
-    pub ptx: Option<&'static str>,
+    pub ptx: Option<String>,
 }
 
 /// Stages none of which was reached.

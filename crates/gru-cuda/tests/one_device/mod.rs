@@ -3,8 +3,11 @@
 use gru_core::{Error, Sizes};
 use gru_cuda::device::Launch;
 use gru_cuda::driver::Driver;
+use gru_cuda::kernel::Module;
+use gru_cuda::ptx::Ptx;
+use gru_cuda::recurrence::{Exchange, Persistent};
 use gru_cuda::search::{patience, search};
-use gru_cuda::{CudaBackend, Device};
+use gru_cuda::{CudaBackend, Device, Kernel, Precision, Recurrence};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +19,7 @@ struct Opened {
 
 impl Opened {
     fn new() -> Self {
-        let found = search(None, patience(), &AtomicBool::new(false), Ok);
+        let found = search(None, Precision::Fp32, patience(), &AtomicBool::new(false), Ok);
         match found.taken {
             Some(Ok(driver)) => Self { driver, holders: 0 },
             _ => panic!("expected a GPU, received {:?}", found.report.failure()),
@@ -39,14 +42,51 @@ pub struct Share {
     pub replays: usize,
 }
 
-/// A network of zeros on the GPU.
-pub fn network(sizes: Sizes) -> CudaBackend<Share> {
-    CudaBackend::new(Share::default(), sizes).unwrap()
+/// Hidden units up to which each precision has a pair in clusters of at most 8 blocks, which every device with clusters
+/// runs.
+const SURELY_PERSISTENT: usize = 256;
+
+/// A network of zeros on the path that the device chooses. Where its clusters can run a persistent pair this must be
+/// one: the plain steps, to which the choice falls back, would pass every other test.
+pub fn network(sizes: Sizes, precision: Precision) -> CudaBackend<Share> {
+    let network = CudaBackend::for_corpus(Share::default(), sizes, precision, 0).unwrap();
+    let facts = with(|opened| opened.driver.facts());
+    let runs = |pair: &Persistent| {
+        let ptx = Ptx::of(Module::Persistent(*pair));
+        let fits = (sizes.hidden_size..=SURELY_PERSISTENT).contains(&pair.capacity);
+        let for_clusters = pair.exchange == Exchange::Cluster && pair.precision == precision;
+        fits && for_clusters && ptx.is_for(facts.device.capability, facts.cuda_version)
+    };
+    assert!(facts.missing.is_empty(), "{:?}", facts.missing);
+    let path = network.path();
+    assert_eq!(path.precision, precision);
+    if let Some(pair) = Persistent::all().find(runs) {
+        assert_eq!(path.recurrence, Recurrence::Persistent(pair));
+    }
+    network
+}
+
+/// A network whose blocks exchange words in device memory, which a device with clusters does not choose; on plain steps
+/// where the device does not hold all its blocks at once.
+pub fn network_of_words(sizes: Sizes, precision: Precision) -> CudaBackend<Share> {
+    let mut network = network(sizes, precision);
+    let resident_groups = |kernel: Kernel| {
+        let of_words = kernel.persistent().is_some_and(|pair| pair.exchange == Exchange::Words);
+        if of_words { Share::default().resident_groups(kernel) } else { Ok(0) }
+    };
+    let recurrence =
+        Recurrence::choose_by(resident_groups, sizes.hidden_size, sizes.batch_size, precision).unwrap();
+    network.set_recurrence(recurrence).unwrap();
+    network
 }
 
 impl Device for Share {
     fn free_bytes(&self) -> Result<u64, Error> {
         with(|opened| opened.driver.free_bytes())
+    }
+
+    fn resident_groups(&self, kernel: Kernel) -> Result<u32, Error> {
+        with(|opened| opened.driver.resident_groups(kernel))
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<u64, Error> {
