@@ -152,7 +152,7 @@ test('only gru-napi names napi, and it does no arithmetic of its own', () => {
 /** What a kernel's source may not hold, as what was found: all of it is device.cuh's, or a Register's, business. */
 function foreignToKernels(source: string): string[] {
   const code = source.replaceAll(/\/\/.*|\/\*[\s\S]*?\*\//g, '');
-  const body = code.replaceAll(/^struct \w+ \{[\s\S]*?^\};/gm, '');
+  const body = code.replaceAll(/^struct [\w:]+ \{[\s\S]*?^\};/gm, '');
   const assembly = code.match(/\b(?:__)?asm(?:__)?\b/g) ?? [];
   const conditions = code.match(/^\s*#\s*(?:if|ifdef|ifndef|elif|else)\b.*|\b__CUDA\w*/gm) ?? [];
   // Only a Register may get its value later: what else has none would not be NaN on the emulator.

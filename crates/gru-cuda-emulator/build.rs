@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 include!("tests/planted/faults.rs");
+include!("tests/planted/persistent_faults.rs");
 
 fn main() {
     let kernels = Path::new("../gru-cuda/kernels");
@@ -56,7 +57,9 @@ fn main() {
         }));
     if env::var_os("CARGO_FEATURE_SANITIZE").is_none() {
         planted
-            .files(FAULTS.iter().chain(&WORDS_FAULTS).map(|fault| plant(fault, kernels)))
+            .files(
+                FAULTS.iter().chain(&CLUSTER_FAULTS).chain(&WORDS_FAULTS).map(|fault| plant(fault, kernels)),
+            )
             .compile("planted_kernels");
     } else {
         build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=undefined");

@@ -7,8 +7,9 @@ use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use gru_cuda::device::{Launch, Order};
 use gru_cuda::recurrence::{Exchange, Persistent};
+use gru_cuda::self_test::{self, Subject};
 use gru_cuda::update::Mode;
-use gru_cuda::{CudaBackend, Precision, Recurrence, self_test};
+use gru_cuda::{CudaBackend, Precision, Recurrence};
 use gru_cuda_emulator::{Emulator, Options};
 use std::ops::ControlFlow;
 
@@ -440,13 +441,24 @@ fn a_network_gives_all_its_memory_back() {
 #[test]
 fn the_self_test_passes() {
     for precision in Precision::ALL {
-        for exchange in [None, Some(Exchange::Cluster)] {
-            let mut emulator = Emulator::new(Options::default());
+        // Sizes that every pair holds, and one that none does.
+        for (hidden_size, exchange) in [
+            (19, None),
+            (19, Some(Exchange::Cluster)),
+            (200, Some(Exchange::Cluster)),
+            (200, Some(Exchange::Words)),
+            (300, Some(Exchange::Cluster)),
+            (9000, Some(Exchange::Cluster)),
+        ] {
+            let mut emulator = Emulator::new(Options { seed: 1, check_races: hidden_size < 200 });
             if let Some(exchange) = exchange {
                 emulator.set_exchange(exchange);
             }
-            let error = self_test::greatest_error(emulator, precision).unwrap();
-            assert!(self_test::passes(error, precision), "{precision:?}, {exchange:?}: {error}");
+            let error = self_test::greatest_error(emulator, Subject { precision, hidden_size }).unwrap();
+            assert!(
+                self_test::passes(error, precision),
+                "{precision:?}, {hidden_size}, {exchange:?}: {error}"
+            );
             assert!(error > 0.0, "{precision:?} cannot equal f64");
         }
     }

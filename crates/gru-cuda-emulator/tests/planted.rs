@@ -5,12 +5,14 @@
 use gru_core::conformance::{Make, Tolerance};
 use gru_core::{Backend, Sizes, conformance};
 use gru_cuda::recurrence::{Exchange, Persistent};
-use gru_cuda::{CudaBackend, Precision, self_test};
+use gru_cuda::self_test::{self, Subject};
+use gru_cuda::{CudaBackend, Precision};
 use gru_cuda_emulator::{Emulator, Options};
 use std::cell::Cell;
 use std::panic::catch_unwind;
 
 include!("planted/faults.rs");
+include!("planted/persistent_faults.rs");
 
 thread_local! {
     /// The fault that this test's backends have.
@@ -39,7 +41,7 @@ fn make(sizes: Sizes) -> Box<dyn Backend> {
 /// Two updates against the oracle; panics unless they are what they should be.
 fn pass_the_self_test(_: Make, _: Tolerance) {
     let precision = PRECISION.get();
-    let error = self_test::greatest_error(emulator(), precision).unwrap();
+    let error = self_test::greatest_error(emulator(), Subject { precision, ..Subject::default() }).unwrap();
     assert!(self_test::passes(error, precision), "the self-test sees a relative error of {error}");
 }
 
@@ -84,6 +86,11 @@ fn kernels_without_a_fault_pass_every_check() {
 #[test]
 fn every_planted_fault_is_caught() {
     every_one_is_caught(&FAULTS, None);
+}
+
+#[test]
+fn every_planted_fault_of_clusters_is_caught() {
+    every_one_is_caught(&CLUSTER_FAULTS, None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::driver::{Driver, Resources};
 use crate::ptx::Ptx;
 use crate::recurrence::Persistent;
 use crate::search::{patience, search};
+use crate::self_test::Subject;
 use crate::{Kernel, Precision, Recurrence};
 use std::sync::atomic::AtomicBool;
 
@@ -50,7 +51,7 @@ pub struct Told {
 /// is not of, and all where there is none, are taken to hold whatever is compiled for them, with the newest driver.
 pub fn choices(ask: bool) -> Vec<Choice> {
     let taken = match ask {
-        true => search(None, Precision::Fp32, patience(), &AtomicBool::new(false), Ok).taken,
+        true => search(None, Subject::default(), patience(), &AtomicBool::new(false), Ok).taken,
         false => None,
     };
     table(taken.and_then(Result::ok).as_ref())

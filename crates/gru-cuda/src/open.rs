@@ -6,6 +6,7 @@ use crate::backend::CudaBackend;
 use crate::driver::{Driver, Facts};
 use crate::probe::Report;
 use crate::search::{patience, search};
+use crate::self_test::Subject;
 use gru_core::{Error, Sizes};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -19,8 +20,8 @@ pub fn open(index: Option<usize>, sizes: Sizes) -> Result<(CudaBackend<Driver>, 
     open_for(index, sizes, Precision::Fp32, 0, &AtomicBool::new(false))
 }
 
-/// [`open()`] with other operands, for a corpus of so many characters, for which memory must be left. Given up when `unwanted` is set:
-/// then the error means nothing, and a thread that waits for the driver may be left behind.
+/// [`open()`] with other operands, for a corpus of so many characters, for which memory must be left. Given up when
+/// `unwanted` is set: then the error means nothing, and a thread that waits for the driver may be left behind.
 ///
 /// # Errors
 /// As of [`open()`].
@@ -32,7 +33,8 @@ pub fn open_for(
     unwanted: &AtomicBool,
 ) -> Result<(CudaBackend<Driver>, Facts), Error> {
     Arena::new(&sizes)?;
-    let found = search(index, precision, patience(), unwanted, move |driver| {
+    let subject = Subject { precision, hidden_size: sizes.hidden_size };
+    let found = search(index, subject, patience(), unwanted, move |driver| {
         let mut backend = CudaBackend::for_corpus(driver, sizes, precision, corpus)?;
         let facts = backend.device().facts();
         Ok((backend, facts))
@@ -57,7 +59,7 @@ pub fn examine(index: Option<usize>) -> Report {
 
 /// [`examine`] with another limit for the time of a stage.
 pub fn examine_within(index: Option<usize>, patience: Duration) -> Report {
-    search(index, Precision::Fp32, patience, &AtomicBool::new(false), |driver| {
+    search(index, Subject::default(), patience, &AtomicBool::new(false), |driver| {
         drop(driver);
         Ok(())
     })

@@ -5,7 +5,7 @@
 
 use crate::driver::Driver;
 use crate::probe::{self, Failure, Machine, Reason, Report, Stage};
-use crate::{Precision, self_test};
+use crate::self_test::{self, Subject};
 use gru_core::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub struct Search<T> {
 /// when `unwanted` is set. After a hang no other GPU is tried, since the driver's own locks may be held.
 pub fn search<T, F>(
     index: Option<usize>,
-    precision: Precision,
+    subject: Subject,
     patience: Duration,
     unwanted: &AtomicBool,
     take: F,
@@ -73,7 +73,7 @@ where
     let thread = std::thread::Builder::new().name("gru-gpu-search".into()).spawn(move || {
         let tell = Tell { sender, abandoned: flag };
         // Unwind safety: after a panic nothing of it is used but its text.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| go(index, precision, &tell, take))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| go(index, subject, &tell, take))) {
             tell.send(Finding::Failed(probe::panicked(&*panic)));
         }
     });
@@ -125,7 +125,7 @@ impl<T> Tell<T> {
 
 fn go<T>(
     index: Option<usize>,
-    precision: Precision,
+    subject: Subject,
     tell: &Tell<T>,
     mut take: impl FnMut(Driver) -> Result<T, Error>,
 ) {
@@ -143,8 +143,8 @@ fn go<T>(
         tell.send(Finding::Trying(index));
         let passed = &mut |stage, detail| tell.passed(stage, detail);
         let opened = probe::check_device(&devices, index, passed)
-            .and_then(|device| Driver::start(device, cuda_version, precision, passed))
-            .and_then(|driver| self_test::check(driver, precision, passed));
+            .and_then(|device| Driver::start(device, cuda_version, subject.precision, passed))
+            .and_then(|driver| self_test::check(driver, subject, passed));
         let ptx = opened.as_ref().map(|driver| driver.facts().ptx).unwrap_or_default();
         match opened.map(&mut take) {
             Ok(Ok(taken)) => return tell.send(Finding::Taken(index, ptx, taken)),

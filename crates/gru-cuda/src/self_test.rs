@@ -10,9 +10,33 @@ use gru_core::random::initial_parameters;
 use gru_core::{Backend, Error, Plan, Sizes};
 use std::ops::ControlFlow;
 
-/// Small, with a partial block in every dimension, so that it costs a moment and runs every kernel.
-const SIZES: Sizes =
-    Sizes { vocab_size: 7, hidden_size: 19, batch_size: 5, num_steps: 3, candidate_bias: true };
+/// What is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Operands of the products.
+    pub precision: Precision,
+    /// Hidden units, which decide what runs the time steps.
+    pub hidden_size: usize,
+}
+
+/// Where no network is at hand.
+impl Default for Subject {
+    fn default() -> Self {
+        Self { precision: Precision::Fp32, hidden_size: 19 }
+    }
+}
+
+/// More than any persistent kernel holds, so that what is larger runs the same kernels.
+const MOST_HIDDEN: usize = 520;
+
+impl Subject {
+    /// A network with other kernels than these is not tested. Small otherwise, with a partial block in every
+    /// dimension, so that it costs a moment and runs every kernel.
+    fn sizes(self) -> Sizes {
+        let hidden_size = self.hidden_size.min(MOST_HIDDEN);
+        Sizes { vocab_size: 7, hidden_size, batch_size: 5, num_steps: 3, candidate_bias: true }
+    }
+}
 
 /// How far a result may be from the oracle's, relative to it. Rounding to 24, 11 or 8 bits makes up about 1e-6, 1e-4
 /// and 1e-3; a kernel that does not do its work is wrong by far more.
@@ -27,12 +51,13 @@ const fn tolerance(precision: Precision) -> f64 {
 /// The stage: gives the driver back if it computes what it should with these operands, having told `passed`.
 pub(crate) fn check(
     mut driver: Driver,
-    precision: Precision,
+    subject: Subject,
     passed: &mut dyn FnMut(Stage, String),
 ) -> Result<Driver, Failure> {
     let expected = "kernels that compute what the equations say";
     let hint = "report it with the output of gru-native doctor";
-    match greatest_error(&mut driver, precision) {
+    let precision = subject.precision;
+    match greatest_error(&mut driver, subject) {
         Ok(error) if passes(error, precision) => {
             let facts = driver.facts();
             let missing: String = facts.missing.iter().map(|missing| format!("; {missing}")).collect();
@@ -69,10 +94,11 @@ fn failure(error: &Error) -> Option<Failure> {
 ///
 /// # Errors
 /// What the device reports.
-pub fn greatest_error<D: Device>(device: D, precision: Precision) -> Result<f64, Error> {
-    let mut backend = CudaBackend::for_corpus(device, SIZES, precision, 0)?;
+pub fn greatest_error<D: Device>(device: D, subject: Subject) -> Result<f64, Error> {
+    let sizes = subject.sizes();
+    let mut backend = CudaBackend::for_corpus(device, sizes, subject.precision, 0)?;
     let reports = train(&mut backend)?;
-    let exact = train(&mut Oracle::new(SIZES)?)?;
+    let exact = train(&mut Oracle::new(sizes)?)?;
     if reports.len() != exact.len() {
         return Ok(f64::INFINITY);
     }
@@ -87,11 +113,13 @@ pub fn passes(error: f64, precision: Precision) -> bool {
 }
 
 fn train(backend: &mut dyn Backend) -> Result<Vec<f64>, Error> {
-    backend.set_parameters(&initial_parameters(&SIZES, 1, 0.3))?;
+    // As large as leaves the gates half open, however many units add up.
+    let scale = 1.3 / (backend.sizes().hidden_size as f64).sqrt();
+    backend.set_parameters(&initial_parameters(backend.sizes(), 1, scale))?;
     backend.load_corpus(&(0..40).map(|i| (i * i + i / 3) % 7).collect::<Vec<u32>>())?;
     let plan = Plan {
         starts: (0..10).map(|i| i * 3).collect(),
-        num_steps: SIZES.num_steps,
+        num_steps: backend.sizes().num_steps,
         learning_rate: vec![0.5; 2],
         max_grad_norm: 1.0,
         carry_state: true,

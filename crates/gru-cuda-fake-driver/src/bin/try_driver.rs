@@ -15,6 +15,7 @@ use gru_cuda::driver::Driver;
 use gru_cuda::probe::{Outcome, Outcomes, Report};
 use gru_cuda::recurrence::Persistent;
 use gru_cuda::search::{patience, search};
+use gru_cuda::self_test::Subject;
 use gru_cuda::task::{Region, Task};
 use gru_cuda::{Device, Kernel, Precision};
 use std::process::ExitCode;
@@ -33,7 +34,12 @@ fn main() -> ExitCode {
         ["precision", name] => match Precision::ALL.into_iter().find(|precision| precision.name() == name) {
             Some(precision) => {
                 let wanted = AtomicBool::new(false);
-                print_report(&search(None, precision, patience(), &wanted, |_| Ok(())).report);
+                print_report(
+                    &search(None, Subject { precision, ..Subject::default() }, patience(), &wanted, |_| {
+                        Ok(())
+                    })
+                    .report,
+                );
             }
             None => return usage(),
         },

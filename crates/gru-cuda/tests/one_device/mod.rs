@@ -7,6 +7,7 @@ use gru_cuda::kernel::Module;
 use gru_cuda::ptx::Ptx;
 use gru_cuda::recurrence::{Exchange, Persistent};
 use gru_cuda::search::{patience, search};
+use gru_cuda::self_test::Subject;
 use gru_cuda::{CudaBackend, Device, Kernel, Precision, Recurrence};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +20,7 @@ struct Opened {
 
 impl Opened {
     fn new() -> Self {
-        let found = search(None, Precision::Fp32, patience(), &AtomicBool::new(false), Ok);
+        let found = search(None, Subject::default(), patience(), &AtomicBool::new(false), Ok);
         match found.taken {
             Some(Ok(driver)) => Self { driver, holders: 0 },
             _ => panic!("expected a GPU, received {:?}", found.report.failure()),
