@@ -58,10 +58,14 @@ impl<D: Device> CudaBackend<D> {
         corpus: usize,
     ) -> Result<Self, Error> {
         let arena = Arena::new(&sizes)?;
-        memory::check_fits(&sizes, corpus, device.free_bytes()?)?;
+        let recurrence = Recurrence::choose(&device, sizes.hidden_size, sizes.batch_size, precision)?;
+        let words = match recurrence {
+            Recurrence::Persistent(pair) => 8 * pair.words(sizes.batch_size) as u64,
+            Recurrence::Steps => 0,
+        };
+        memory::check_fits(&sizes, corpus, device.free_bytes()?.saturating_sub(words))?;
         let base = device.allocate(arena.bytes)?;
         let limit = update::updates_per_launch(&arena.update);
-        let recurrence = Recurrence::choose(&device, sizes.hidden_size, sizes.batch_size, precision)?;
         let mut backend = Self {
             device,
             sizes,
