@@ -59,11 +59,8 @@ impl<D: Device> CudaBackend<D> {
     ) -> Result<Self, Error> {
         let arena = Arena::new(&sizes)?;
         let recurrence = Recurrence::choose(&device, sizes.hidden_size, sizes.batch_size, precision)?;
-        let words = match recurrence {
-            Recurrence::Persistent(pair) => 8 * pair.words(sizes.batch_size) as u64,
-            Recurrence::Steps => 0,
-        };
-        memory::check_fits(&sizes, corpus, device.free_bytes()?.saturating_sub(words))?;
+        let words = recurrence.words(sizes.batch_size) * size_of::<u64>();
+        memory::check_fits(&sizes, corpus, device.free_bytes()?.saturating_sub(words as u64))?;
         let base = device.allocate(arena.bytes)?;
         let limit = update::updates_per_launch(&arena.update);
         let mut backend = Self {
@@ -106,9 +103,7 @@ impl<D: Device> CudaBackend<D> {
         self.forget_graphs();
         self.path.recurrence = Recurrence::Steps;
         self.free_words();
-        if let Recurrence::Persistent(pair) = recurrence
-            && let length @ 1.. = pair.words(self.sizes.batch_size)
-        {
+        if let length @ 1.. = recurrence.words(self.sizes.batch_size) {
             let address = self.device.allocate(length * size_of::<u64>())?;
             self.words = Region { address, length: length as u64 };
         }

@@ -201,6 +201,14 @@ impl Recurrence {
         Ok(Self::Steps)
     }
 
+    /// Words of 8 bytes of device memory that it needs for a batch: see [`Persistent::words`].
+    pub const fn words(self, batch_size: usize) -> usize {
+        match self {
+            Self::Steps => 0,
+            Self::Persistent(pair) => pair.words(batch_size),
+        }
+    }
+
     /// The kernels that run the time steps: forward, backward.
     pub const fn kernels(self) -> [Kernel; 2] {
         match self {
