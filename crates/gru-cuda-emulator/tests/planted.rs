@@ -47,7 +47,7 @@ fn pass_the_self_test(_: Make, _: Tolerance) {
 
 /// Several tiles in every direction of every product.
 fn equal_the_oracle_in_many_tiles(make: Make, tolerance: Tolerance) {
-    conformance::gradients_equal_the_oracle_at(&[[150, 70, 27, 5]], make, tolerance);
+    conformance::gradients_equal_the_oracle_at(&[[150, 70, 27, 5]], conformance::SCALE, make, tolerance);
 }
 
 /// What catches the faults, the quickest first.

@@ -89,7 +89,7 @@ unsafe extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, d
         let known = match attribute {
             // Multiprocessors; whether launches can be cooperative.
             16 => 108,
-            95 => 1,
+            95 => c_int::from(settings.cooperative),
             75 => major,
             76 => minor,
             _ => return Err(INVALID_VALUE),

@@ -15,6 +15,7 @@
 //! | `module=fail-after-1` | after one module, every other that is loaded is invalid PTX | 0 |
 //! | `clusters=0` | so many clusters are on a device at once, of whatever size; `refuse` refuses to tell | 16 |
 //! | `large-clusters=refuse` | clusters of more than 8 blocks are refused | they may be asked for |
+//! | `cooperative=refuse` | the device has no cooperative launches | it has |
 //! | `graph=2` | making captured launches ready gives this code; `2-after-3` once three were made | 0 |
 //! | `launch=refuse` | launches are refused; `fail` lets them break when they run, `fail-after-3` lets the device break when a graph is started once three were | they run |
 //! | `kernel=wrong/right` | kernels of each device compute nothing | they compute |
@@ -84,6 +85,7 @@ pub struct Settings {
     pub modules: usize,
     pub clusters: Clusters,
     pub large_clusters: bool,
+    pub cooperative: bool,
     /// The code, and how many graphs are made before.
     pub graph: (Code, usize),
     pub launches: Launches,
@@ -111,6 +113,7 @@ fn parse(text: &str) -> Result<Settings, String> {
         modules: usize::MAX,
         clusters: Clusters::Fit(16),
         large_clusters: true,
+        cooperative: true,
         graph: (0, 0),
         launches: Launches::Run,
         computes: Each(vec![true]),
@@ -137,6 +140,7 @@ fn parse(text: &str) -> Result<Settings, String> {
             ("clusters", "refuse") => settings.clusters = Clusters::AreNotTold,
             ("clusters", _) => settings.clusters = Clusters::Fit(value.parse().map_err(|_| wrong())?),
             ("large-clusters", "refuse") => settings.large_clusters = false,
+            ("cooperative", "refuse") => settings.cooperative = false,
             ("module", _) => settings.module = each(value, start).ok_or_else(wrong)?,
             ("graph", _) => {
                 let (code, before) = value.split_once("-after-").unwrap_or((value, "0"));

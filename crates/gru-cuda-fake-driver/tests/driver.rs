@@ -4,7 +4,7 @@
 
 use gru_cuda::Precision;
 use gru_cuda::probe::REQUIRED;
-use gru_cuda::recurrence::Persistent;
+use gru_cuda::recurrence::{Exchange, Persistent};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -127,14 +127,17 @@ fn every_stage_passes_with_the_fake_driver() {
     assert!(line(&output, "self-test").starts_with("passed: "), "{output}");
     assert_eq!(line(&output, "listed 1"), "fake GPU 1, 8.0, 1073741824 bytes");
     assert!(
-        output.ends_with("summary: CUDA Some(12000), chosen Some(0), ptx Some(\"gru_sm80\")\n"),
+        output.ends_with(
+            "summary: CUDA Some(12000), chosen Some(0), ptx Some(\"gru_sm80 + words_fp32_128\")\n"
+        ),
         "{output}"
     );
 }
 
-/// Kernels in clusters are for devices and drivers that have them; where they do not load, the others do.
+/// Kernels in clusters are for devices and drivers that have them, others get those that exchange words; where neither
+/// load, the plain ones do.
 #[test]
-fn persistent_kernels_are_for_new_devices_and_may_be_missing() {
+fn clusters_are_for_new_devices_and_any_persistent_kernel_may_be_missing() {
     let folder = Folder::new("modules");
     let loaded = |settings: &str| {
         let output = folder.run(settings, &["stages"]);
@@ -145,36 +148,53 @@ fn persistent_kernels_are_for_new_devices_and_may_be_missing() {
         (ptx.to_string(), missing.to_string())
     };
     // The self-test's network has few hidden units.
-    let smallest = Persistent::all().find(|pair| pair.precision == Precision::Fp32).unwrap().name();
-    for settings in ["capability=9.0,version=12010", "capability=12.0,version=13000"] {
+    let [clusters, words] = [Exchange::Cluster, Exchange::Words].map(|exchange| {
+        let wanted = |pair: &Persistent| (pair.exchange, pair.precision) == (exchange, Precision::Fp32);
+        Persistent::all().find(wanted).unwrap().name()
+    });
+    for (settings, smallest) in [
+        ("capability=9.0,version=12010", clusters),
+        ("capability=12.0,version=13000", clusters),
+        ("capability=9.0,version=12000", words),
+        ("capability=8.9,version=13000", words),
+    ] {
         assert_eq!(loaded(settings), (format!("gru_sm80 + {smallest}"), String::new()), "{settings}");
     }
-    for settings in ["capability=9.0,version=12000", "capability=8.9,version=13000"] {
-        assert_eq!(loaded(settings), ("gru_sm80".into(), String::new()), "{settings}");
-    }
+    assert_eq!(loaded("cooperative=refuse").1, "");
     let (ptx, missing) = loaded("capability=9.0,version=12010,module=fail-after-1");
     assert_eq!(ptx, "gru_sm80");
-    let refused = format!("without {smallest}: expected the driver to load {smallest}, received ");
-    assert!(missing.starts_with(&(refused + "CUDA_ERROR_INVALID_PTX (218)")), "{missing}");
+    for smallest in [clusters, words] {
+        let refused = format!("without {smallest}: expected the driver to load {smallest}, received ");
+        assert!(missing.contains(&(refused + "CUDA_ERROR_INVALID_PTX (218)")), "{missing}");
+    }
     assert!(missing.contains("ptxas fatal: asked to fail"), "{missing}");
 }
 
 #[test]
-fn persistent_kernels_run_where_the_device_holds_their_clusters() {
+fn persistent_kernels_run_where_the_device_holds_their_groups() {
     let folder = Folder::new("residency");
     let resident = |settings: &str, kernel: &str| {
         let output = folder.run(settings, &["residency"]);
         line(&output, kernel).parse::<u32>().unwrap_or_else(|_| panic!("no number for {kernel} in\n{output}"))
     };
     const NEW: &str = "capability=9.0,version=12010";
-    let largest = Persistent::all().max_by_key(|pair| pair.blocks()).unwrap();
+    let pairs = |exchange| Persistent::all().filter(move |pair| pair.exchange == exchange);
+    let largest = pairs(Exchange::Cluster).max_by_key(|pair| pair.blocks()).unwrap();
     assert!(largest.blocks() > 8, "the large clusters are tried below");
     for pair in Persistent::all() {
         for name in [pair.forward_name(), pair.backward_name()] {
-            assert_eq!(resident(&format!("{NEW},clusters=3"), name), 3, "{name}");
+            let groups = match pair.exchange {
+                Exchange::Cluster => 3,
+                // The fake device has so many multiprocessors, and each takes one block.
+                Exchange::Words => 108 / pair.blocks() as u32,
+            };
+            assert_eq!(resident(&format!("{NEW},clusters=3"), name), groups, "{name}");
         }
     }
-    let [small, large] = [Persistent::all().next().unwrap(), largest].map(Persistent::forward_name);
+    let words = pairs(Exchange::Words).next().unwrap().forward_name();
+    assert_eq!(resident("capability=8.0,version=12000", words), 27);
+    assert_eq!(resident("capability=8.0,version=12000,cooperative=refuse", words), 0);
+    let [small, large] = [pairs(Exchange::Cluster).next().unwrap(), largest].map(Persistent::forward_name);
     assert_eq!(resident(NEW, "carry_state"), 0);
     assert_eq!(resident(&format!("{NEW},clusters=refuse"), small), 0);
     assert_eq!(resident(&format!("{NEW},large-clusters=refuse"), small), 16);

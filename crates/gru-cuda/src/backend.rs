@@ -59,8 +59,7 @@ impl<D: Device> CudaBackend<D> {
     ) -> Result<Self, Error> {
         let arena = Arena::new(&sizes)?;
         let recurrence = Recurrence::choose(&device, sizes.hidden_size, sizes.batch_size, precision)?;
-        let words = recurrence.words(sizes.batch_size) * size_of::<u64>();
-        memory::check_fits(&sizes, corpus, device.free_bytes()?.saturating_sub(words as u64))?;
+        memory::check_fits(&sizes, recurrence, corpus, device.free_bytes()?)?;
         let base = device.allocate(arena.bytes)?;
         let limit = update::updates_per_launch(&arena.update);
         let mut backend = Self {

@@ -1,5 +1,6 @@
 //! Whether a network and its corpus fit a device, told before anything is allocated; and what would.
 
+use crate::Recurrence;
 use crate::arena::Arena;
 use gru_core::{Error, Sizes};
 
@@ -13,24 +14,26 @@ const ID_BYTES: u64 = 4;
 /// What every hint ends with.
 const OTHERWISE: &str = "or a GPU with more free memory";
 
-/// Bytes of device memory that a network of these sizes takes, with a corpus of so many characters and the margin.
+/// Bytes of device memory that a network of these sizes takes, whose time steps run this way, with a corpus of so many
+/// characters and the margin.
 ///
 /// # Errors
 /// [`Error::Size`].
-pub fn bytes_needed(sizes: &Sizes, corpus: usize) -> Result<u64, Error> {
-    Ok(Arena::new(sizes)?.bytes as u64 + corpus as u64 * ID_BYTES + MARGIN)
+pub fn bytes_needed(sizes: &Sizes, recurrence: Recurrence, corpus: usize) -> Result<u64, Error> {
+    let exchanged = recurrence.words(sizes.batch_size) * size_of::<u64>();
+    Ok(Arena::new(sizes)?.bytes as u64 + exchanged as u64 + corpus as u64 * ID_BYTES + MARGIN)
 }
 
 /// Checks that a network fits in `free` bytes, and its corpus beside it.
 ///
 /// # Errors
 /// [`Error::DeviceMemory`], whose hint names the option that makes it fit.
-pub fn check_fits(sizes: &Sizes, corpus: usize, free: u64) -> Result<(), Error> {
-    let bytes = bytes_needed(sizes, corpus)?;
+pub fn check_fits(sizes: &Sizes, recurrence: Recurrence, corpus: usize, free: u64) -> Result<(), Error> {
+    let bytes = bytes_needed(sizes, recurrence, corpus)?;
     if bytes <= free {
         return Ok(());
     }
-    Err(Error::DeviceMemory { bytes, free, hint: what_fits(sizes, corpus, free) })
+    Err(Error::DeviceMemory { bytes, free, hint: what_fits(sizes, recurrence, corpus, free) })
 }
 
 /// Checks that a corpus of so many characters fits in the `free` bytes that its network has left.
@@ -54,9 +57,9 @@ fn shorter_corpus(characters: u64) -> String {
 }
 
 /// The option that alone makes it fit: a shorter corpus if the network by itself does, else fewer lanes, else
-/// fewer steps, else fewer hidden units.
-fn what_fits(sizes: &Sizes, corpus: usize, free: u64) -> String {
-    let left = bytes_needed(sizes, 0).map_or(0, |bytes| free.saturating_sub(bytes)) / ID_BYTES;
+/// fewer steps, else fewer hidden units. Each runs this way too, or takes less.
+fn what_fits(sizes: &Sizes, recurrence: Recurrence, corpus: usize, free: u64) -> String {
+    let left = bytes_needed(sizes, recurrence, 0).map_or(0, |bytes| free.saturating_sub(bytes)) / ID_BYTES;
     // Less would not do for a single update.
     if corpus > 0 && left > (sizes.rows() + sizes.batch_size) as u64 {
         return shorter_corpus(left);
@@ -68,7 +71,8 @@ fn what_fits(sizes: &Sizes, corpus: usize, free: u64) -> String {
         ("--hidden-size", sizes.hidden_size, |sizes, hidden_size| Sizes { hidden_size, ..*sizes }),
     ];
     for (option, value, change) in options {
-        let fits = |value| bytes_needed(&change(sizes, value), corpus).is_ok_and(|bytes| bytes <= free);
+        let fits =
+            |value| bytes_needed(&change(sizes, value), recurrence, corpus).is_ok_and(|bytes| bytes <= free);
         if let Some(largest) = largest(value, fits) {
             return format!("use {option} {largest} or less, {OTHERWISE}");
         }
@@ -94,13 +98,16 @@ fn largest(mut too_large: usize, fits: impl Fn(usize) -> bool) -> Option<usize> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recurrence::{Exchange, Persistent};
 
     const SIZES: Sizes =
         Sizes { vocab_size: 1465, hidden_size: 256, batch_size: 512, num_steps: 35, candidate_bias: false };
 
     /// The option and value that a hint names.
     fn named(sizes: &Sizes, corpus: usize, free: u64) -> (String, usize) {
-        let Err(Error::DeviceMemory { bytes, free: told, hint }) = check_fits(sizes, corpus, free) else {
+        let Err(Error::DeviceMemory { bytes, free: told, hint }) =
+            check_fits(sizes, Recurrence::Steps, corpus, free)
+        else {
             panic!("{free} bytes are too little");
         };
         assert!(bytes > free && told == free, "{bytes} of {free}");
@@ -114,7 +121,7 @@ mod tests {
         let free = 200 << 20;
         let (option, batch_size) = named(&SIZES, 20_000, free);
         assert_eq!(option, "--batch-size");
-        let fits = |sizes: Sizes, corpus| check_fits(&sizes, corpus, free).is_ok();
+        let fits = |sizes: Sizes, corpus| check_fits(&sizes, Recurrence::Steps, corpus, free).is_ok();
         assert!(fits(Sizes { batch_size, ..SIZES }, 20_000));
         assert!(!fits(Sizes { batch_size: batch_size + 1, ..SIZES }, 20_000));
 
@@ -134,8 +141,8 @@ mod tests {
     #[test]
     fn a_corpus_counts_and_is_named_where_it_is_the_trouble() {
         let sizes = Sizes { batch_size: 32, ..SIZES };
-        let free = bytes_needed(&sizes, 100_000).unwrap();
-        assert_eq!(check_fits(&sizes, 100_000, free), Ok(()));
+        let free = bytes_needed(&sizes, Recurrence::Steps, 100_000).unwrap();
+        assert_eq!(check_fits(&sizes, Recurrence::Steps, 100_000, free), Ok(()));
         assert_eq!(named(&sizes, 100_001, free), ("--max-chars".into(), 100_000));
 
         assert_eq!(check_corpus_fits(1000, MARGIN + 4000), Ok(()));
@@ -146,8 +153,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_exchanged_through_device_memory_counts() {
+        let words = Persistent::all().find(|pair| pair.exchange == Exchange::Words).unwrap();
+        let [with, without] = [Recurrence::Persistent(words), Recurrence::Steps]
+            .map(|recurrence| bytes_needed(&SIZES, recurrence, 100).unwrap());
+        assert_eq!(with - without, 8 * words.words(SIZES.batch_size) as u64);
+        assert!(check_fits(&SIZES, Recurrence::Persistent(words), 100, with).is_ok());
+        assert!(check_fits(&SIZES, Recurrence::Persistent(words), 100, with - 1).is_err());
+    }
+
+    #[test]
     fn where_nothing_fits_it_says_so() {
-        let Err(Error::DeviceMemory { hint, .. }) = check_fits(&SIZES, 0, 1 << 20) else {
+        let Err(Error::DeviceMemory { hint, .. }) = check_fits(&SIZES, Recurrence::Steps, 0, 1 << 20) else {
             panic!("1 MiB is too little");
         };
         assert!(hint.starts_with("not even --batch-size 1") && hint.contains("--device cpu"), "{hint}");

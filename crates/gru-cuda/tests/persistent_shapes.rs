@@ -5,7 +5,7 @@
 //! The formulas are those of `kernels/forward_*.cuh`, `backward_*.cuh` and `tensor_operand.cuh`, in one place.
 
 use gru_cuda::Precision;
-use gru_cuda::recurrence::{Persistent, UNITS};
+use gru_cuda::recurrence::{Exchange, Persistent, UNITS};
 use std::collections::BTreeMap;
 
 /// What an mbarrier can count (PTX ISA, "tx-count of the mbarrier object").
@@ -179,13 +179,17 @@ fn place_of_dq(pair: Persistent, lane: usize, word: usize) -> (usize, usize) {
 fn shared_bytes(pair: Persistent, pass: Pass) -> usize {
     let (lanes, cells) = (pair.lanes(), UNITS * pair.lanes());
     let (_, pitch) = row_of_h(pair);
+    // Words from other blocks lie in device memory, and need no barriers.
+    let (inbox, barriers) = match pair.exchange {
+        Exchange::Cluster => (2 * pair.blocks() * cells, 2 * 8),
+        Exchange::Words => (0, 0),
+    };
     let words = match (pass, pair.precision) {
         (Forward, Precision::Fp32) => 2 * lanes * pitch + 2 * lanes * (GATES * UNITS + 8),
         (Forward, _) => 2 * lanes * pitch + 2 * 4 * GATES * lanes * (UNITS + 4),
-        (Backward, Precision::Fp32) => 2 * pair.blocks() * cells + GATES * cells + 6 * pair.capacity * lanes,
-        (Backward, _) => 2 * pair.blocks() * cells + 2 * lanes * place_of_dq(pair, 0, 0).1,
+        (Backward, Precision::Fp32) => inbox + GATES * cells + 6 * pair.capacity * lanes,
+        (Backward, _) => inbox + 2 * lanes * place_of_dq(pair, 0, 0).1,
     };
-    let barriers = 2 * 8;
     4 * words + barriers
 }
 

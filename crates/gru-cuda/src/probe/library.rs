@@ -7,7 +7,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 
 /// Every function that the probe and the driver call, directly or through cudarc. Only the timing of single
 /// launches ([`crate::driver::Driver::time`]) calls another.
-pub const REQUIRED: [&str; 38] = [
+pub const REQUIRED: [&str; 41] = [
+    "cuCtxGetDevice",
     "cuCtxSetCurrent",
     "cuDeviceGet",
     "cuDeviceGetAttribute",
@@ -30,6 +31,7 @@ pub const REQUIRED: [&str; 38] = [
     "cuGraphLaunch",
     "cuGraphUpload",
     "cuInit",
+    "cuLaunchCooperativeKernel",
     "cuLaunchKernel",
     "cuMemAlloc_v2",
     "cuMemFree_v2",
@@ -39,6 +41,7 @@ pub const REQUIRED: [&str; 38] = [
     "cuModuleGetFunction",
     "cuModuleLoadDataEx",
     "cuModuleUnload",
+    "cuOccupancyMaxActiveBlocksPerMultiprocessor",
     "cuOccupancyMaxActiveClusters",
     "cuStreamBeginCapture_v2",
     "cuStreamCreate",
