@@ -66,7 +66,8 @@ export function versionProblem(nvcc) {
 
 /**
  * How often a module is compiled where another text is wanted. nvcc writes kernels with many sums in a few texts that
- * differ in the order of registers, one or the other by chance; the most frequent comes nearly every other time.
+ * differ in the order of registers. Which one depends on the folder that it believes it runs in, and on the headers of
+ * the C++ compiler: where those are others, the wanted text comes in another folder.
  */
 const TRIES = 24;
 
@@ -77,6 +78,7 @@ const TRIES = 24;
 export async function buildKernels(root, modules, manifestPath, nvcc, wanted = () => undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'gru-native-kernels-'));
   try {
+    await runTool(root, 'cc', ['-shared', '-fPIC', '-o', preloaded(folder), 'scripts/same-everywhere.c']);
     const files = {};
     const entries = {};
     for (const module of modules) {
@@ -96,13 +98,18 @@ async function compile(root, module, nvcc, folder, wanted) {
   const sources = sourceFiles(root, module.source);
   const raw = join(folder, `${module.name}.raw.ptx`);
   const list = join(folder, `${module.name}.d`);
-  const translate = async () => {
-    await runTool(root, nvcc, [...nvccFlags(module), '-MD', '-MF', list, module.source, '-o', raw]);
+  const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
+  const translate = async (tries) => {
+    const place = `/gru-native${'/kernels'.repeat(tries)}`;
+    const same = ['-i', `PATH=${process.env.PATH}`, `PLACE=${place}`, `LD_PRELOAD=${preloaded(folder)}`];
+    const command = ['setarch', machine, '-R', relative(root, nvcc), ...nvccFlags(module)];
+    await runTool(root, 'env', [...same, ...command, '-MD', '-MF', list, module.source, '-o', raw]);
     return lowerVersion(readFileSync(raw, 'utf8'), module.ptxVersion);
   };
-  let ptx = await translate();
-  for (let tries = 1; wanted !== undefined && ptx !== wanted && tries < TRIES; tries++)
-    ptx = await translate();
+  let ptx = await translate(0);
+  for (let tries = 1; wanted !== undefined && ptx !== wanted && tries < TRIES; tries++) {
+    ptx = await translate(tries);
+  }
   const unhashed = projectDependencies(root, list, nvcc).filter((file) => !sources.includes(file));
   if (unhashed.length > 0) {
     throw new Error(
@@ -126,6 +133,9 @@ async function compile(root, module, nvcc, folder, wanted) {
   );
   return { ptx, targets: Object.fromEntries(usages) };
 }
+
+/** What nvcc runs with: scripts/same-everywhere.c, compiled. */
+const preloaded = (folder) => join(folder, 'same-everywhere.so');
 
 /** Runs a tool from the root, so that it sees relative paths only; returns what it wrote to stderr. */
 async function runTool(root, tool, args) {

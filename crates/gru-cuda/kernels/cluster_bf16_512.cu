@@ -1,5 +1,6 @@
 // cluster_bf16_512: forward and backward for up to 512 hidden units.
 
-#include "cluster_pairs.cuh"
+#include "cluster_exchange.cuh"
+#include "pairs.cuh"
 
-TENSOR_PAIR(bf16, Bf16, 512)
+TENSOR_PAIR(CLUSTER_KERNEL, cluster, ClusterExchange, bf16, Bf16, 512)

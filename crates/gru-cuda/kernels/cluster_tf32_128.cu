@@ -1,5 +1,6 @@
 // cluster_tf32_128: forward and backward for up to 128 hidden units.
 
-#include "cluster_pairs.cuh"
+#include "cluster_exchange.cuh"
+#include "pairs.cuh"
 
-TENSOR_PAIR(tf32, Tf32, 128)
+TENSOR_PAIR(CLUSTER_KERNEL, cluster, ClusterExchange, tf32, Tf32, 128)

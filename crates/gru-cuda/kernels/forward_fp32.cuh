@@ -47,10 +47,7 @@ DEVICE void forward_fp32(const Task& task) {
         }
     }
     for (int index = threadIdx.x; index < LANES * CAPACITY; index += blockDim.x) {
-        const int lane = first_lane + index / CAPACITY, unit = index % CAPACITY;
-        float value = 0.0f;
-        if (lane < task.batch_size && unit < task.hidden_size) value = task.h[lane * task.hidden_size + unit];
-        h[Shape::begin(-1) + index] = value;
+        h[Shape::begin(-1) + index] = load_state(task, first_lane + index / CAPACITY, index % CAPACITY);
     }
     const bool has_unit = warp_number() < LANES;
     ForwardUnit cell = {};

@@ -48,12 +48,8 @@ DEVICE void forward_tensor(const Task& task) {
     }
     for (int index = threadIdx.x; index < LANES * WORDS; index += THREADS_OF_BLOCK) {
         const int lane = index / WORDS, word = index % WORDS, unit = word * Operand::PER_WORD;
-        float first = 0.0f, second = 0.0f;
-        if (first_lane + lane < task.batch_size && unit < task.hidden_size) {
-            Region<float> values = task.h.from((first_lane + lane) * task.hidden_size + unit);
-            first = values[0];
-            if (Operand::PER_WORD == 2) second = values[1];
-        }
+        const float first = load_state(task, first_lane + lane, unit);
+        const float second = Operand::PER_WORD == 2 ? load_state(task, first_lane + lane, unit + 1) : 0.0f;
         h[Shape::begin(-1) + lane * PITCH + word] = Operand::pack(first, second);
     }
     ForwardUnit cell = {};

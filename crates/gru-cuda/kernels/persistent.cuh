@@ -28,6 +28,12 @@ DEVICE float load_weight(const Task& task, int row, int gate, int unit) {
     return task.w_h[row * GATES * hidden + gate * hidden + unit];
 }
 
+// The hidden state of a unit that the update begins from, or zero beyond the batch or H.
+DEVICE float load_state(const Task& task, int lane, int unit) {
+    if (lane >= task.batch_size || unit >= task.hidden_size) return 0.0f;
+    return task.h[lane * task.hidden_size + unit];
+}
+
 // The character that a lane reads at a step; of the last step for those behind it, so that it can be asked for ahead.
 DEVICE unsigned character(const Task& task, int step, int lane) {
     const int last = task.num_steps - 1;

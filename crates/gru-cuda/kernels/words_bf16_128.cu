@@ -1,5 +1,6 @@
 // words_bf16_128: forward and backward for up to 128 hidden units.
 
-#include "words_pairs.cuh"
+#include "words_exchange.cuh"
+#include "pairs.cuh"
 
-TENSOR_WORDS_PAIR(bf16, Bf16, 128)
+TENSOR_PAIR(GROUP_KERNEL, words, WordsExchange, bf16, Bf16, 128)

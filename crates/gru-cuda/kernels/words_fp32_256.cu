@@ -1,5 +1,6 @@
 // words_fp32_256: forward and backward for up to 256 hidden units.
 
-#include "words_pairs.cuh"
+#include "words_exchange.cuh"
+#include "pairs.cuh"
 
-FP32_WORDS_PAIR(256)
+FP32_PAIR(GROUP_KERNEL, words, WordsExchange, 256)

@@ -44,8 +44,10 @@ pub enum Kernel {
 pub enum Module {
     /// `gru_sm80.ptx`: every kernel of one operation, of the products those in fp32; for every network.
     Plain,
-    /// The products on tensor cores, of one precision.
-    TensorProducts(Precision),
+    /// The products on tensor cores, operands in tf32.
+    ProductsTf32,
+    /// The products on tensor cores, operands in bf16.
+    ProductsBf16,
     /// A pair of persistent kernels, in a file of its own.
     Persistent(Persistent),
 }
@@ -55,7 +57,8 @@ impl Module {
     pub const fn of_products(precision: Precision) -> Self {
         match precision {
             Precision::Fp32 => Self::Plain,
-            Precision::Tf32 | Precision::Bf16 => Self::TensorProducts(precision),
+            Precision::Tf32 => Self::ProductsTf32,
+            Precision::Bf16 => Self::ProductsBf16,
         }
     }
 

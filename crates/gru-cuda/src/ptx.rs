@@ -1,6 +1,5 @@
 //! The PTX that is carried: a text for each module of kernels, and what loads it.
 
-use crate::Precision;
 use crate::kernel::Module;
 use crate::recurrence::Exchange;
 
@@ -23,11 +22,11 @@ impl Ptx {
     pub fn of(module: Module) -> Self {
         let (name, text, capability, cuda_version) = match module {
             Module::Plain => ("gru_sm80", include_str!("../kernels/gru_sm80.ptx"), (8, 0), 12_000),
-            Module::TensorProducts(Precision::Bf16) => {
-                ("products_bf16", include_str!("../kernels/products_bf16.ptx"), (8, 0), 12_000)
-            }
-            Module::TensorProducts(_) => {
+            Module::ProductsTf32 => {
                 ("products_tf32", include_str!("../kernels/products_tf32.ptx"), (8, 0), 12_000)
+            }
+            Module::ProductsBf16 => {
+                ("products_bf16", include_str!("../kernels/products_bf16.ptx"), (8, 0), 12_000)
             }
             Module::Persistent(pair) => match pair.exchange {
                 Exchange::Cluster => (pair.name(), pair.ptx(), (9, 0), 12_010),
