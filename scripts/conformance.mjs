@@ -37,12 +37,20 @@ export function casesOf(source) {
 
 /**
  * The tests of the suites that `npm run test:long` alone runs: by words the cases that take longest, since a test
- * compares the bits of words with those of clusters.
+ * compares the bits of words with those of clusters; on tensor cores training at the chapter's sizes, where the
+ * gradients are compared.
  */
 export function longCases(cases) {
-  const modules = Object.values(SUITES).filter((module) => module.startsWith('words_'));
-  const slow = cases.filter((name) => name.startsWith('training_equals') || name.includes(CHAPTER));
-  return modules.flatMap((module) => slow.map((name) => `${module}::${name}`));
+  const isTraining = (name) => name.startsWith('training_equals');
+  const isSlow = {
+    words_: (name) => isTraining(name) || name.includes(CHAPTER),
+    cluster_tf32: (name) => isTraining(name) && name.includes(CHAPTER),
+    cluster_bf16: (name) => isTraining(name) && name.includes(CHAPTER),
+  };
+  return Object.entries(isSlow).flatMap(([begin, slow]) => {
+    const modules = Object.values(SUITES).filter((module) => module.startsWith(begin));
+    return modules.flatMap((module) => cases.filter(slow).map((name) => `${module}::${name}`));
+  });
 }
 
 /** Each backend for which a case is not among the tests that passed nor among those that were left out, in words. */

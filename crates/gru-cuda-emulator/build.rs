@@ -56,11 +56,7 @@ fn main() {
             })
         }));
     if env::var_os("CARGO_FEATURE_SANITIZE").is_none() {
-        planted
-            .files(
-                FAULTS.iter().chain(&CLUSTER_FAULTS).chain(&WORDS_FAULTS).map(|fault| plant(fault, kernels)),
-            )
-            .compile("planted_kernels");
+        planted.files(planted_sources(kernels)).compile("planted_kernels");
     } else {
         build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=undefined");
         // rustc links with -nodefaultlibs, so that -fsanitize would bring no library; and the shared one would
@@ -73,11 +69,24 @@ fn main() {
     println!("cargo:rerun-if-changed={}", kernels.display());
 }
 
-/// Copies the kernels with the fault in them and gives a source that compiles the broken one, in a namespace of
-/// its own, since its functions have the names of the right ones.
-fn plant(fault: &PlantedFault, kernels: &Path) -> PathBuf {
+/// Sources of every kernel with a fault, several in each: reading the headers takes the compiler longer than one of them.
+fn planted_sources(kernels: &Path) -> Vec<PathBuf> {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let faults: Vec<&PlantedFault> = FAULTS.iter().chain(&CLUSTER_FAULTS).chain(&WORDS_FAULTS).collect();
+    let sources = faults.chunks(8).enumerate().map(|(number, faults)| {
+        let texts: String = faults.iter().map(|fault| plant(fault, kernels, &folder)).collect();
+        let source = folder.join(format!("planted_{number}.cu"));
+        std::fs::write(&source, format!("#include \"device.cuh\"\n{texts}")).expect("a source");
+        source
+    });
+    sources.collect()
+}
+
+/// Copies the kernels with the fault in them, into a folder below `out`, and gives what compiles the broken one from
+/// there, in a namespace of its own, since its functions have the names of the right ones.
+fn plant(fault: &PlantedFault, kernels: &Path, out: &Path) -> String {
     let PlantedFault { name, kernel, precision, file, right, wrong } = fault;
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join(name);
+    let folder = out.join(name);
     std::fs::create_dir_all(&folder).expect("a folder for the copies");
     for path in files(kernels, "cu").into_iter().chain(files(kernels, "cuh")) {
         let path_name = path.file_name().expect("a file has a name");
@@ -86,29 +95,26 @@ fn plant(fault: &PlantedFault, kernels: &Path) -> PathBuf {
             assert_eq!(text.matches(right).count(), 1, "{name}: {file} holds once: {right}");
             text = text.replace(right, wrong);
         }
+        // The compiler takes files of the same content for the same, so that `#pragma once` would leave out all but one.
+        text += &format!("// {name}\n");
         if path_name != "device.cuh" {
             std::fs::write(folder.join(path_name), text).expect("a copy");
         }
     }
     let broken = match kernels.join(kernel).with_extension("cu").exists() {
-        true => format!("#include \"{kernel}.cu\""),
-        false => product(kernel, precision, kernels),
+        true => format!("#include \"{name}/{kernel}.cu\""),
+        false => format!("#include \"{name}/{kernel}.cuh\"\n{}", product(kernel, precision, kernels)),
     };
-    let source = folder.join("planted.cu");
-    let text = format!(
-        "#define KERNEL_PREFIX \"{name}/\"\n#include \"device.cuh\"\nnamespace {name} {{\n{broken}\n}}\n"
-    );
-    std::fs::write(&source, text).expect("a source");
-    source
+    format!("#undef KERNEL_PREFIX\n#define KERNEL_PREFIX \"{name}/\"\nnamespace {name} {{\n{broken}\n}}\n")
 }
 
-/// The source of one product in one precision, without the others of its module.
+/// What makes one product in one precision a kernel, without the others of its module.
 fn product(kernel: &str, precision: &str, kernels: &Path) -> String {
     let module = kernels.join(format!("products_{precision}.cu"));
     let text = std::fs::read_to_string(&module).expect("a source is text");
     let begin = format!("KERNEL({kernel}_{precision},");
     let entry = text.lines().find(|line| line.starts_with(&begin));
-    format!("#include \"{kernel}.cuh\"\n{}", entry.unwrap_or_else(|| panic!("no {begin} in a line")))
+    entry.unwrap_or_else(|| panic!("no {begin} in a line")).to_string()
 }
 
 /// The files of a folder with this extension, in the order of their names.
