@@ -2,17 +2,14 @@
 
 import { spawnSync } from 'node:child_process';
 
+const CLIPPY = ['clippy', '--workspace', '--locked', '--quiet'];
+const WARNINGS = ['--', '-D', 'warnings'];
+
 const CHECKS = [
   ['Rust format', 'cargo', ['fmt', '--all', '--check']],
-  [
-    'Rust lint',
-    'cargo',
-    // With the tests that only a GPU runs.
-    [
-      ...['clippy', '--workspace', '--all-targets', '--features', 'gru-cuda/gpu', '--locked', '--quiet'],
-      ...['--', '-D', 'warnings'],
-    ],
-  ],
+  ['Rust lint', 'cargo', [...CLIPPY, '--all-targets', ...WARNINGS]],
+  // Which are no tests to cargo where they are not named.
+  ['Rust lint of the tests for a GPU', 'cargo', [...CLIPPY, '--test', 'gpu', ...WARNINGS]],
   [
     'Rust documentation',
     'cargo',

@@ -37,15 +37,15 @@ export function casesOf(source) {
 
 /**
  * The tests of the suites that `npm run test:long` alone runs: by words the cases that take longest, since a test
- * compares the bits of words with those of clusters; on tensor cores training at the chapter's sizes, where the
- * gradients are compared.
+ * compares the bits of words with those of clusters; in clusters on tensor cores training, of which the gradients are
+ * compared, and which in fp32 runs.
  */
 export function longCases(cases) {
   const isTraining = (name) => name.startsWith('training_equals');
   const isSlow = {
-    words_: (name) => isTraining(name) || name.includes(CHAPTER),
-    cluster_tf32: (name) => isTraining(name) && name.includes(CHAPTER),
-    cluster_bf16: (name) => isTraining(name) && name.includes(CHAPTER),
+    words_: (name) => isTraining(name) || name.includes(CHAPTER) || /^(text_equals|the_same_run)/.test(name),
+    cluster_tf32: isTraining,
+    cluster_bf16: isTraining,
   };
   return Object.entries(isSlow).flatMap(([begin, slow]) => {
     const modules = Object.values(SUITES).filter((module) => module.startsWith(begin));

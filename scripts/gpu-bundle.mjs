@@ -140,11 +140,10 @@ async function main() {
     throw new Error(`expected Linux on x64 to build on, received ${process.platform} on ${process.arch}`);
   }
   run('npm', ['run', '--silent', 'build']);
-  const cuda = ['-p', 'gru-cuda', '--features', 'gpu'];
   const executables = [
-    ['gpu', buildExecutable('gpu', 'test', ...cuda, '--test', 'gpu', '--no-run')],
-    ['gpu_timing', buildExecutable('gpu_timing', 'build', ...cuda, '--example', 'gpu_timing')],
-    ['gpu_micro', buildExecutable('gpu_micro', 'build', ...cuda, '--example', 'gpu_micro')],
+    ['gpu', buildExecutable('gpu', 'test', '-p', 'gru-cuda', '--test', 'gpu', '--no-run')],
+    ['gpu_timing', buildExecutable('gpu_timing', 'build', '-p', 'gru-cuda', '--example', 'gpu_timing')],
+    ['gpu_micro', buildExecutable('gpu_micro', 'build', '-p', 'gru-cuda', '--example', 'gpu_micro')],
     ['cpu', buildExecutable('cpu', 'test', '-p', 'gru-core', '--test', 'cpu', '--no-run')],
     ['update_parts', buildExecutable('update_parts', 'build', '-p', 'gru-core', '--example', 'update_parts')],
   ];

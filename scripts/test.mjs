@@ -59,6 +59,8 @@ const SLOW_SANITIZED = [
   'tf32::',
   'bf16::',
   'no_order_of_events',
+  'launches_of_any_length',
+  'many_hidden_units',
   'curves_stay',
 ];
 
@@ -107,15 +109,10 @@ function driverTests() {
   const path = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
   const suites = Object.values(DRIVER_SUITE).map((module) => `${module}::`);
   const chosen = [...suites, GPU_CASE, 'small::', 'sanitized_sizes_run', 'an_opened_network'];
-  const tests = cargo(
-    'driver',
-    ['-p', 'gru-cuda', '--features', 'gpu', '--test', 'gpu'],
-    [...chosen, '--skip', CHAPTER],
-    {
-      LD_LIBRARY_PATH: path,
-      GRU_FAKE_DRIVER: DRIVER,
-    },
-  );
+  const tests = cargo('driver', ['--workspace', '--test', 'gpu'], [...chosen, '--skip', CHAPTER], {
+    LD_LIBRARY_PATH: path,
+    GRU_FAKE_DRIVER: DRIVER,
+  });
   rmSync(folder, { recursive: true });
   const cases = CASES.filter((name) => !name.includes(CHAPTER));
   tests.problems.push(...missingCases(tests.stdout, DRIVER_SUITE, cases));

@@ -439,28 +439,37 @@ fn a_network_gives_all_its_memory_back() {
 }
 
 #[test]
-fn the_self_test_passes() {
-    for precision in Precision::ALL {
-        // Sizes that every pair holds, and one that none does.
-        for (hidden_size, exchange) in [
-            (19, None),
-            (19, Some(Exchange::Cluster)),
-            (200, Some(Exchange::Cluster)),
-            (200, Some(Exchange::Words)),
-            (300, Some(Exchange::Cluster)),
-            (9000, Some(Exchange::Cluster)),
-        ] {
-            let mut emulator = Emulator::new(Options { seed: 1, check_races: hidden_size < 200 });
-            if let Some(exchange) = exchange {
-                emulator.set_exchange(exchange);
-            }
-            let error = self_test::greatest_error(emulator, Subject { precision, hidden_size }).unwrap();
-            assert!(
-                self_test::passes(error, precision),
-                "{precision:?}, {hidden_size}, {exchange:?}: {error}"
-            );
-            assert!(error > 0.0, "{precision:?} cannot equal f64");
+fn the_self_test_passes_in_fp32() {
+    pass_the_self_test(Precision::Fp32);
+}
+
+#[test]
+fn the_self_test_passes_in_tf32() {
+    pass_the_self_test(Precision::Tf32);
+}
+
+#[test]
+fn the_self_test_passes_in_bf16() {
+    pass_the_self_test(Precision::Bf16);
+}
+
+/// At sizes that every pair holds, and one that none does.
+fn pass_the_self_test(precision: Precision) {
+    for (hidden_size, exchange) in [
+        (19, None),
+        (19, Some(Exchange::Cluster)),
+        (200, Some(Exchange::Cluster)),
+        (200, Some(Exchange::Words)),
+        (300, Some(Exchange::Cluster)),
+        (9000, Some(Exchange::Cluster)),
+    ] {
+        let mut emulator = Emulator::new(Options { seed: 1, check_races: hidden_size < 200 });
+        if let Some(exchange) = exchange {
+            emulator.set_exchange(exchange);
         }
+        let error = self_test::greatest_error(emulator, Subject { precision, hidden_size }).unwrap();
+        assert!(self_test::passes(error, precision), "{precision:?}, {hidden_size}, {exchange:?}: {error}");
+        assert!(error > 0.0, "{precision:?} cannot equal f64");
     }
 }
 
