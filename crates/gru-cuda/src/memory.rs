@@ -57,7 +57,8 @@ fn shorter_corpus(characters: u64) -> String {
 }
 
 /// The option that alone makes it fit: a shorter corpus if the network by itself does, else fewer lanes, else
-/// fewer steps, else fewer hidden units. Each runs this way too, or takes less.
+/// fewer steps, else fewer hidden units. Each is taken to run the same way: what fewer lanes exchange in addition,
+/// where only they run by words, is not counted, some megabytes at most.
 fn what_fits(sizes: &Sizes, recurrence: Recurrence, corpus: usize, free: u64) -> String {
     let left = bytes_needed(sizes, recurrence, 0).map_or(0, |bytes| free.saturating_sub(bytes)) / ID_BYTES;
     // Less would not do for a single update.

@@ -55,6 +55,9 @@ fn clusters_are_for_new_devices_and_any_persistent_kernel_may_be_missing() {
     ] {
         assert_eq!(loaded(settings), (format!("gru_sm80 + {smallest}"), String::new()), "{settings}");
     }
+    // Clusters that are loaded and that the device does not hold: words are tried next.
+    let (ptx, _) = loaded("capability=9.0,version=12010,clusters=refuse");
+    assert!(ptx.contains(clusters) && ptx.ends_with(words), "{ptx}");
     assert_eq!(loaded("cooperative=refuse").1, "");
     let (ptx, missing) = loaded("capability=9.0,version=12010,module=fail-after-1");
     assert_eq!(ptx, "gru_sm80");
