@@ -4,8 +4,7 @@
  */
 
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -76,7 +75,10 @@ const TRIES = 24;
  * the text of a module, by its path, that is kept as soon as nvcc gives it.
  */
 export async function buildKernels(root, modules, manifestPath, nvcc, wanted = () => undefined) {
-  const folder = mkdtempSync(join(tmpdir(), 'gru-native-kernels-'));
+  // Relative, and always the same: names of files are among what nvcc's text depends on.
+  const folder = 'target/kernels';
+  rmSync(join(root, folder), { recursive: true, force: true });
+  mkdirSync(join(root, folder), { recursive: true });
   try {
     await runTool(root, 'cc', ['-shared', '-fPIC', '-o', preloaded(folder), 'scripts/same-everywhere.c']);
     const files = {};
@@ -89,7 +91,7 @@ export async function buildKernels(root, modules, manifestPath, nvcc, wanted = (
     files[manifestPath] = manifestText(entries);
     return files;
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(join(root, folder), { recursive: true });
   }
 }
 
@@ -104,7 +106,7 @@ async function compile(root, module, nvcc, folder, wanted) {
     const same = ['-i', `PATH=${process.env.PATH}`, `PLACE=${place}`, `LD_PRELOAD=${preloaded(folder)}`];
     const command = ['setarch', machine, '-R', relative(root, nvcc), ...nvccFlags(module)];
     await runTool(root, 'env', [...same, ...command, '-MD', '-MF', list, module.source, '-o', raw]);
-    return lowerVersion(readFileSync(raw, 'utf8'), module.ptxVersion);
+    return lowerVersion(readFileSync(join(root, raw), 'utf8'), module.ptxVersion);
   };
   let ptx = await translate(0);
   for (let tries = 1; wanted !== undefined && ptx !== wanted && tries < TRIES; tries++) {
@@ -123,7 +125,7 @@ async function compile(root, module, nvcc, folder, wanted) {
     throw new Error(`expected no path of this machine in ${module.ptx}, received ${paths.join(', ')}`);
   }
   const lowered = join(folder, `${module.name}.ptx`);
-  writeFileSync(lowered, ptx);
+  writeFileSync(join(root, lowered), ptx);
   const usages = await Promise.all(
     module.targets.map(async (target) => {
       const output = join(folder, `${module.name}.${target}.cubin`);
@@ -150,7 +152,7 @@ async function runTool(root, tool, args) {
 /** The files of the project, without the toolkit's, that the compiler read. */
 function projectDependencies(root, list, nvcc) {
   const toolkit = resolve(dirname(nvcc), '..');
-  return parseDependencies(readFileSync(list, 'utf8'))
+  return parseDependencies(readFileSync(join(root, list), 'utf8'))
     .map((file) => resolve(root, file))
     .filter((file) => relative(toolkit, file).startsWith('..') && !relative(root, file).startsWith('..'))
     .map((file) => relative(root, file));
