@@ -66,7 +66,7 @@ export function versionProblem(nvcc) {
 /**
  * How often a module is compiled where another text is wanted. nvcc writes kernels with many sums in a few texts that
  * differ in the order of registers. Which one depends on the folder that it believes it runs in, and on the headers of
- * the C++ compiler: where those are others, the wanted text comes in another folder.
+ * the C++ compiler, and a little on chance still: the wanted text may come in another folder.
  */
 const TRIES = 24;
 
@@ -103,7 +103,12 @@ async function compile(root, module, nvcc, folder, wanted) {
   const machine = process.arch === 'x64' ? 'x86_64' : 'aarch64';
   const translate = async (tries) => {
     const place = `/gru-native${'/kernels'.repeat(tries)}`;
-    const same = ['-i', `PATH=${process.env.PATH}`, `PLACE=${place}`, `LD_PRELOAD=${preloaded(folder)}`];
+    const same = [
+      '-i',
+      'PATH=/usr/local/bin:/usr/bin:/bin',
+      `PLACE=${place}`,
+      `LD_PRELOAD=${preloaded(folder)}`,
+    ];
     const command = ['setarch', machine, '-R', relative(root, nvcc), ...nvccFlags(module)];
     await runTool(root, 'env', [...same, ...command, '-MD', '-MF', list, module.source, '-o', raw]);
     return lowerVersion(readFileSync(join(root, raw), 'utf8'), module.ptxVersion);
